@@ -1,0 +1,53 @@
+# make run    builds everything and starts the course
+# make test   fast tests, no Docker
+# make e2e    the journey of a learner, on the real Docker Engine
+# make prove  every lab of every course, on the real Docker Engine
+GO      ?= go
+COURSE  ?= docker-to-helm
+ARCHS   ?= $(shell $(GO) env GOARCH)
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+
+# kubectl says its version with these.
+KUBECTL := $(shell $(GO) list -m -f '{{.Version}}' k8s.io/kubectl | sed 's/^v0/v1/')
+LDFLAGS := -s -w \
+	-X main.version=$(VERSION) \
+	-X k8s.io/component-base/version.gitVersion=$(KUBECTL) \
+	-X k8s.io/client-go/pkg/version.gitVersion=$(KUBECTL)
+
+export CGO_ENABLED = 0
+
+.PHONY: build apps run test lint fuzz e2e prove clean
+build: apps
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/kindlab ./cmd/kindlab
+
+# The programs that kindlab carries for its images. Only what changed is written
+# anew, so that the same source gives the same images.
+apps:
+	@for arch in $(ARCHS); do for app in hello registry; do \
+		GOOS=linux GOARCH=$$arch $(GO) build -trimpath -buildvcs=false -ldflags '-s -w' -o bin/$$app-linux-$$arch ./cmd/$$app || exit 1; \
+		gzip -9 -n -c bin/$$app-linux-$$arch > provision/apps/$$app-linux-$$arch.gz || exit 1; \
+	done; done
+
+run: build
+	bin/kindlab up $(COURSE)
+
+test: apps
+	$(GO) vet ./...
+	$(GO) test ./...
+
+e2e: build
+	$(GO) test -tags e2e -count=1 -timeout 20m ./checker ./provision ./site ./cmd/kindlab
+
+prove: build
+	bin/kindlab course prove --course $(COURSE)
+
+# Each parser for a while; more with make fuzz FUZZTIME=10m.
+FUZZTIME ?= 20s
+fuzz: apps
+	@$(GO) list -f '{{$$p := .ImportPath}}{{range .TestGoFiles}}{{$$p}} {{$$.Dir}}/{{.}}{{"\n"}}{{end}}' ./... | while read -r pkg file; do \
+		[ -n "$$file" ] || continue; \
+		sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' "$$file" | while read -r f; do \
+			echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) "$$pkg" || exit 1; done || exit 1; done
+
+clean:
+	rm -rf bin provision/apps/*.gz e2e-logs

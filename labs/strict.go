@@ -1,0 +1,175 @@
+package labs
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// A LineError is a mistake in YAML, with the line it is on.
+type LineError struct {
+	Line int
+	Text string
+}
+
+func (e LineError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Text) }
+
+// Decode decodes a YAML node into the struct or map that into points to and
+// refuses keys that into does not have. Each mistake is a [LineError]; several
+// come joined (see [LineErrors]).
+func Decode(n *yaml.Node, into any) error {
+	errs := unknownKeys(n, reflect.TypeOf(into))
+	if err := n.Decode(into); err != nil {
+		errs = append(errs, yamlErrors(err, n.Line)...)
+	}
+	return errors.Join(errs...)
+}
+
+// LineErrors takes apart what Decode returned.
+func LineErrors(err error) []LineError {
+	var out []LineError
+	var one LineError
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			out = append(out, LineErrors(e)...)
+		}
+	} else if errors.As(err, &one) {
+		out = append(out, one)
+	} else if err != nil {
+		out = append(out, LineError{0, err.Error()})
+	}
+	return out
+}
+
+// parseYAML parses one YAML document that begins on the given line of its file.
+// It returns nil, nil for an empty document.
+func parseYAML(text string, line int) (*yaml.Node, error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal([]byte(strings.Repeat("\n", line-1)+text), &doc); err != nil {
+		return nil, errors.Join(yamlErrors(err, line)...)
+	}
+	if len(doc.Content) == 0 {
+		return nil, nil
+	}
+	return doc.Content[0], nil
+}
+
+var (
+	yamlLine = regexp.MustCompile(`^(?:yaml: )?line (\d+): (.*)$`)
+	goType   = regexp.MustCompile(` into (\S+)$`)
+)
+
+// yamlErrors turns the messages of the YAML library into LineErrors.
+func yamlErrors(err error, line int) []error {
+	texts := []string{err.Error()}
+	var te *yaml.TypeError
+	if errors.As(err, &te) {
+		texts = te.Errors
+	}
+	var out []error
+	for _, t := range texts {
+		e := LineError{line, strings.TrimPrefix(t, "yaml: ")}
+		if m := yamlLine.FindStringSubmatch(t); m != nil {
+			e.Line, _ = strconv.Atoi(m[1])
+			e.Text = m[2]
+		}
+		e.Text = strings.ReplaceAll(e.Text, "!!", "")
+		e.Text = goType.ReplaceAllStringFunc(e.Text, func(s string) string { return " into " + plainType(s[6:]) })
+		out = append(out, e)
+	}
+	return out
+}
+
+// plainType names a Go type as an author would.
+func plainType(t string) string {
+	switch {
+	case strings.HasPrefix(t, "[]"):
+		return "a list"
+	case strings.HasPrefix(t, "map["):
+		return "a map"
+	case t == "string":
+		return "text"
+	case t == "bool":
+		return "true or false"
+	case strings.HasPrefix(t, "int"), strings.HasPrefix(t, "uint"):
+		return "a whole number"
+	case strings.Contains(t, "."):
+		return "these fields"
+	}
+	return t
+}
+
+// unknownKeys reports mapping keys that the Go type has no field for.
+func unknownKeys(n *yaml.Node, t reflect.Type) []error {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	// A type that decodes itself, or a node kept for later, knows its own keys.
+	if t == reflect.TypeFor[yaml.Node]() || reflect.PointerTo(t).Implements(reflect.TypeFor[yaml.Unmarshaler]()) {
+		return nil
+	}
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	var errs []error
+	switch {
+	case t.Kind() == reflect.Struct && n.Kind == yaml.MappingNode:
+		fields := map[string]reflect.Type{}
+		yamlFields(t, fields)
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key := n.Content[i]
+			ft, ok := fields[key.Value]
+			if !ok {
+				errs = append(errs, LineError{key.Line, unknownKey(key.Value, fields)})
+				continue
+			}
+			errs = append(errs, unknownKeys(n.Content[i+1], ft)...)
+		}
+	case (t.Kind() == reflect.Slice || t.Kind() == reflect.Array) && n.Kind == yaml.SequenceNode:
+		for _, c := range n.Content {
+			errs = append(errs, unknownKeys(c, t.Elem())...)
+		}
+	case t.Kind() == reflect.Map && n.Kind == yaml.MappingNode:
+		for i := 1; i < len(n.Content); i += 2 {
+			errs = append(errs, unknownKeys(n.Content[i], t.Elem())...)
+		}
+	}
+	return errs
+}
+
+func yamlFields(t reflect.Type, into map[string]reflect.Type) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, opts, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		switch {
+		case !f.IsExported() || name == "-":
+		case slices.Contains(strings.Split(opts, ","), "inline"):
+			if f.Type.Kind() == reflect.Struct {
+				yamlFields(f.Type, into)
+			}
+		case name == "":
+			into[strings.ToLower(f.Name)] = f.Type
+		default:
+			into[name] = f.Type
+		}
+	}
+}
+
+func unknownKey(key string, fields map[string]reflect.Type) string {
+	names := make([]string, 0, len(fields))
+	for n := range fields {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	if near := Nearest(key, names); near != "" {
+		return fmt.Sprintf("unknown key %q; did you mean %q?", key, near)
+	}
+	return fmt.Sprintf("unknown key %q; known are %s", key, strings.Join(names, ", "))
+}

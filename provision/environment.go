@@ -1,0 +1,261 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/kindlab/kindlab/labs"
+	"github.com/moby/moby/client"
+	"k8s.io/client-go/rest"
+)
+
+// DefaultNodeImage is the Kubernetes that the labs are taught on. It is one minor
+// version behind kind's own default because Istio 1.31, which the mesh labs will
+// need, lists no newer one.
+const DefaultNodeImage = "kindest/node:v1.36.4@sha256:099e049362a1526b2db71494e1947aae99bd16290d7c895f2b7ea312e3cbfaed"
+
+// An Environment is where an attendee works: the Docker Engine, the registry, a
+// cluster with a namespace for each lab, and the work folders.
+type Environment struct {
+	Cluster   string // name of the kind cluster
+	State     string // folder for kubeconfigs and logs
+	Work      string // folder of the work folders: Work/COURSE/LAB
+	NodeImage string
+	Attendee  string
+	Docker    *client.Client
+	Report    Reporter
+
+	Registry string // address of the local registry on the host; set by Up and Attach
+	Arch     string // of the engine, as Go names it; set by Up and Attach
+}
+
+// Kubeconfig is the path of the administrator's kubeconfig of the cluster.
+func (e *Environment) Kubeconfig() string {
+	return filepath.Join(e.State, "kube", e.Cluster+".yaml")
+}
+
+// LabKubeconfig is the path of the kubeconfig whose namespace is the lab's.
+func (e *Environment) LabKubeconfig(lab string) string {
+	return filepath.Join(e.State, "kube", e.Cluster+"-"+e.Namespace(lab)+".yaml")
+}
+
+// Namespace is where the lab's Kubernetes objects are.
+func (e *Environment) Namespace(lab string) string { return e.Attendee + "-" + lab }
+
+// LabFolder is the attendee's work folder for a lab.
+func (e *Environment) LabFolder(course, lab string) string {
+	return filepath.Join(e.Work, course, lab)
+}
+
+// Up makes all that the labs need, in parallel where it can, and puts right what
+// an earlier Up left half-made. What is there is left as it is. It does not
+// wait for the labs' own pods. The labs' values name the registry, whose port is
+// known only when it runs: own is called then, and returns the attendee's labs.
+func (e *Environment) Up(ctx context.Context, course *labs.Course, own func() ([]*labs.Lab, error)) error {
+	if err := e.identify(ctx); err != nil {
+		return err
+	}
+	needs := needsOf(course.Labs)
+	if needs["registry"] || needs["cluster"] {
+		if err := e.ensureNetwork(ctx); err != nil {
+			return err
+		}
+		registry := func() error {
+			if err := step(e.Report, "registry", func() (string, error) { return e.ensureRegistry(ctx) }); err != nil {
+				return err
+			}
+			return step(e.Report, "lab images", func() (string, error) { return e.pushImages(ctx) })
+		}
+		cluster := func() error {
+			if !needs["cluster"] {
+				return nil
+			}
+			return step(e.Report, "cluster", func() (string, error) { return e.ensureCluster(ctx) })
+		}
+		if err := together(ctx, registry, cluster); err != nil {
+			return err
+		}
+	}
+	if needs["cluster"] {
+		if err := step(e.Report, "cluster uses the registry", func() (string, error) { return "", e.joinRegistry(ctx) }); err != nil {
+			return err
+		}
+	}
+	return step(e.Report, "labs", func() (string, error) {
+		all, err := own()
+		if err != nil {
+			return "", err
+		}
+		return e.startLabs(ctx, course.ID, all, needs["cluster"])
+	})
+}
+
+// Attach finds out what Up has made, without making anything.
+func (e *Environment) Attach(ctx context.Context) error {
+	if err := e.identify(ctx); err != nil {
+		return err
+	}
+	found, err := e.Docker.ContainerInspect(ctx, registryName, client.ContainerInspectOptions{})
+	if err == nil && found.Container.Config.Labels[PartLabel] != "" {
+		if port := configuredPort(found.Container.HostConfig); port > 0 {
+			e.setRegistry(port)
+		}
+	}
+	return nil
+}
+
+// identify asks the engine for its architecture.
+func (e *Environment) identify(ctx context.Context) error {
+	v, err := e.Docker.ServerVersion(ctx, client.ServerVersionOptions{})
+	if err != nil {
+		return hint(fmt.Errorf("%w: %w", ErrDocker, err), "run `kindlab doctor`")
+	}
+	e.Arch = v.Arch
+	return nil
+}
+
+// Down removes the cluster, the attendee's Docker objects, and when no other
+// cluster of ours is left the registry and the network. Work folders stay.
+func (e *Environment) Down(ctx context.Context) error {
+	if err := step(e.Report, "cluster", func() (string, error) { return e.deleteCluster(ctx) }); err != nil {
+		return err
+	}
+	if err := step(e.Report, "containers and images of the labs", func() (string, error) {
+		return "", e.removeDockerObjects(ctx, AttendeeLabel+"="+e.Attendee)
+	}); err != nil {
+		return err
+	}
+	others, err := e.ourClusters(ctx)
+	if err != nil {
+		return err
+	}
+	if len(others) > 0 {
+		e.Report.Note("registry and network stay for " + fmt.Sprint(others))
+		return nil
+	}
+	return step(e.Report, "registry and network", func() (string, error) {
+		if err := e.removeRegistry(ctx); err != nil {
+			return "", err
+		}
+		return "", e.removeNetwork(ctx)
+	})
+}
+
+func (e *Environment) removeNetwork(ctx context.Context) error {
+	found, err := e.Docker.NetworkInspect(ctx, networkName, client.NetworkInspectOptions{})
+	if isNotFound(err) || err == nil && found.Network.Labels[PartLabel] == "" {
+		return nil
+	}
+	if err == nil {
+		_, err = e.Docker.NetworkRemove(ctx, networkName, client.NetworkRemoveOptions{})
+	}
+	if err != nil && !isNotFound(err) {
+		return fmt.Errorf("removing network %s: %w", networkName, err)
+	}
+	return nil
+}
+
+// removeDockerObjects removes the containers and images that carry all the labels (key=value).
+func (e *Environment) removeDockerObjects(ctx context.Context, labels ...string) error {
+	found, err := e.Docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", labels...)})
+	if err != nil {
+		return fmt.Errorf("listing containers: %w", err)
+	}
+	for _, c := range found.Items {
+		// One filter term with several values matches any of them.
+		if !hasAll(c.Labels, labels) {
+			continue
+		}
+		e.Report.Echo("docker rm -f " + c.ID[:12])
+		if _, err := e.Docker.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true}); err != nil && !isNotFound(err) {
+			return fmt.Errorf("removing container %s: %w", c.ID[:12], err)
+		}
+	}
+	return e.removeImages(ctx, labels...)
+}
+
+// Rest is a client configuration for the cluster.
+func (e *Environment) Rest() (*rest.Config, error) { return restConfig(e.Kubeconfig()) }
+
+// needsOf unites the labs' needs.
+func needsOf(all []*labs.Lab) map[string]bool {
+	needs := map[string]bool{}
+	for _, l := range all {
+		for _, n := range l.Needs {
+			needs[n] = true
+		}
+	}
+	return needs
+}
+
+// together runs functions side by side and joins their errors.
+func together(ctx context.Context, fs ...func() error) error {
+	errs := make([]error, len(fs))
+	var wg sync.WaitGroup
+	for i, f := range fs {
+		wg.Go(func() { errs[i] = f() })
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return errors.Join(errs...)
+}
+
+// writeFile writes a file that only the user may read, at once or not at all.
+func writeFile(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
+	if err != nil {
+		return err
+	}
+	_, err = tmp.Write(data)
+	if err = errors.Join(err, tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(tmp.Name())
+	}
+	return err
+}
+
+// Running is what of an environment runs, in words for people.
+type Running struct {
+	Docker   string `json:"docker"`
+	Cluster  string `json:"cluster"`
+	Registry string `json:"registry"`
+}
+
+// Running looks what runs. What cannot be seen says so.
+func (e *Environment) Running(ctx context.Context) Running {
+	v, err := e.Docker.ServerVersion(ctx, client.ServerVersionOptions{})
+	if err != nil {
+		return Running{"does not answer: run `kindlab doctor`", "unknown", "unknown"}
+	}
+	r := Running{Docker: "version " + v.Version, Cluster: "not there: run `kindlab up`", Registry: "not there: run `kindlab up`"}
+	if s, err := e.inspectCluster(ctx); err == nil && len(s.nodes) > 0 {
+		switch {
+		case s.foreign:
+			r.Cluster = e.Cluster + ", not made by kindlab"
+		case !s.complete:
+			r.Cluster = e.Cluster + " is half-made: run `kindlab up`"
+		case !s.running:
+			r.Cluster = e.Cluster + " is stopped: run `kindlab up`"
+		default:
+			r.Cluster = e.Cluster + ", " + s.nodes[0].Image
+		}
+	}
+	if found, err := e.Docker.ContainerInspect(ctx, registryName, client.ContainerInspectOptions{}); err == nil {
+		r.Registry = "stopped: run `kindlab up`"
+		if port := configuredPort(found.Container.HostConfig); found.Container.State.Running && port > 0 {
+			r.Registry = fmt.Sprintf("localhost:%d", port)
+		}
+	}
+	return r
+}
