@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const getArgs = "[-n N] [-o text|json] [-H 'name: value']... [-timeout 3s] [-X METHOD] URL"
+
+// A fetched is the JSON of get.
+type fetched struct {
+	Status    int               `json:"status"`
+	Headers   map[string]string `json:"headers"`
+	Body      string            `json:"body"`
+	Truncated bool              `json:"truncated,omitempty"`
+	Error     string            `json:"error"`
+	Kind      string            `json:"kind"`
+	Ms        int64             `json:"ms"`
+}
+
+// A getting is what get was asked for.
+type getting struct {
+	request
+	times  int
+	asJSON bool
+}
+
+// get sends requests, one after the other, each on a connection of its own. As text it prints the bodies and fails when
+// an answer is an error; as JSON it prints a line for each and does not fail, since the failure is the result.
+func get(ctx context.Context, p process, args []string) int {
+	g, err := parseGet(p, args)
+	if err != nil {
+		return p.misused("get", getArgs, err)
+	}
+	ctx, cancel := p.untilSignal(ctx)
+	defer cancel()
+	code := exitOK
+	for i := 0; i < g.times && (i == 0 || ctx.Err() == nil); i++ {
+		a := fetch(ctx, newClient(), g.request)
+		if g.asJSON {
+			code = max(code, printFetched(p, a))
+		} else {
+			code = max(code, printAnswer(p, g.url, a))
+		}
+	}
+	return code
+}
+
+// printAnswer prints an answer for people: the body to stdout, what else there is to say to stderr.
+func printAnswer(p process, url string, a answer) int {
+	_, _ = p.stdout.Write(a.body)
+	if a.status != 0 {
+		fmt.Fprintf(p.stderr, "HTTP %d %s, %d ms\n", a.status, http.StatusText(a.status), a.took.Milliseconds())
+	}
+	if a.truncated {
+		fmt.Fprintf(p.stderr, "hello get: only the first %d bytes were read\n", maxBody)
+	}
+	if a.err != nil {
+		fmt.Fprintf(p.stderr, "hello get: %s: %v\n", url, a.err)
+	}
+	if a.err != nil || a.status >= 400 {
+		return exitFailed
+	}
+	return exitOK
+}
+
+func parseGet(p process, args []string) (getting, error) {
+	flags := flag.NewFlagSet("get", flag.ContinueOnError)
+	g := getting{request: request{header: http.Header{}}}
+	format := flags.String("o", "text", "print the body as `text`, or a report as json")
+	flags.IntVar(&g.times, "n", 1, "send this `number` of requests")
+	flags.Var(headers(g.header), "H", "send a `header`")
+	flags.DurationVar(&g.timeout, "timeout", 3*time.Second, "give up after this `time`")
+	flags.StringVar(&g.method, "X", http.MethodGet, "the `method`")
+	rest, err := parse(p, flags, getArgs, args)
+	if err != nil {
+		return getting{}, err
+	}
+	switch {
+	case len(rest) != 1:
+		return getting{}, errors.New("give one URL")
+	case g.timeout <= 0:
+		return getting{}, errors.New("-timeout: must be more than nothing")
+	case g.times < 1:
+		return getting{}, errors.New("-n: must be at least 1")
+	}
+	if g.url, err = address(rest[0]); err != nil {
+		return getting{}, err
+	}
+	g.asJSON, err = wantsJSON(*format)
+	return g, err
+}
+
+func printFetched(p process, a answer) int {
+	f := fetched{
+		Status: a.status, Headers: map[string]string{}, Body: string(a.body), Truncated: a.truncated,
+		Kind: a.kind, Ms: a.took.Milliseconds(),
+	}
+	for name, values := range a.header {
+		f.Headers[name] = strings.Join(values, ", ")
+	}
+	if a.err != nil {
+		f.Error = a.err.Error()
+	}
+	return p.printJSON(f)
+}
+
+// printJSON prints a result for programs, on one line.
+func (p process) printJSON(v any) int {
+	enc := json.NewEncoder(p.stdout)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		fmt.Fprintf(p.stderr, "hello: printing the result: %v\n", err)
+		return exitFailed
+	}
+	return exitOK
+}
