@@ -1,0 +1,332 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/kindlab/kindlab/checker"
+	"github.com/kindlab/kindlab/content"
+	"github.com/kindlab/kindlab/labs"
+	"github.com/kindlab/kindlab/provision"
+	"github.com/kindlab/kindlab/site/progress"
+	"golang.org/x/term"
+)
+
+// me is the only attendee of a laptop.
+const me = "me"
+
+// app is what all commands share: the streams and the flags.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	env      func(string) string
+	terminal bool // err is a terminal: progress may move
+	colour   bool // out and err are painted
+
+	verbose    bool
+	state      string
+	work       string
+	cluster    string
+	courseName string
+	output     string
+}
+
+func newApp(in io.Reader, out, errOut io.Writer, env func(string) string) *app {
+	a := &app{in: in, out: out, err: errOut, env: env}
+	a.terminal = isTerminal(errOut)
+	a.colour = a.terminal && isTerminal(out) && env("NO_COLOR") == "" && env("TERM") != "dumb"
+	a.state = first(env("KINDLAB_STATE"), defaultState(env))
+	home, _ := os.UserHomeDir()
+	a.work = first(env("KINDLAB_WORK"), filepath.Join(home, "kindlab"))
+	a.cluster = first(env("KINDLAB_CLUSTER"), "kindlab")
+	a.courseName = env("KINDLAB_COURSE")
+	return a
+}
+
+// defaultState is the user's folder for what programs remember.
+func defaultState(env func(string) string) string {
+	if dir := env("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "kindlab")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return filepath.Join(os.TempDir(), "kindlab")
+	}
+	if runtime.GOOS == "linux" {
+		return filepath.Join(home, ".local", "state", "kindlab")
+	}
+	if dir, err := os.UserConfigDir(); err == nil {
+		return filepath.Join(dir, "kindlab")
+	}
+	return filepath.Join(home, ".kindlab")
+}
+
+// first returns the first word that is not empty.
+func first(words ...string) string {
+	for _, w := range words {
+		if w != "" {
+			return w
+		}
+	}
+	return ""
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// store opens the progress file.
+func (a *app) store() (*progress.Store, error) {
+	return progress.Open(filepath.Join(a.state, "progress.db"))
+}
+
+// courses are the names of the courses inside the binary.
+func courses() ([]string, error) {
+	entries, err := fs.ReadDir(content.Courses(), ".")
+	if err != nil {
+		return nil, fmt.Errorf("reading the built-in courses: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+// loadCourse reads a built-in course by name, or the folder at a path.
+func loadCourse(name string) (*labs.Course, error) {
+	known, err := courses()
+	if err != nil {
+		return nil, err
+	}
+	var fsys fs.FS
+	id := name
+	if slices.Contains(known, name) {
+		if fsys, err = fs.Sub(content.Courses(), name); err != nil {
+			return nil, fmt.Errorf("reading course %s: %w", name, err)
+		}
+	} else {
+		info, err := os.Stat(name)
+		if err != nil || !info.IsDir() {
+			hint := "the courses are " + strings.Join(known, ", ") + "; a course of your own is named by its folder, such as ./my-course"
+			if near := labs.Nearest(name, known); near != "" {
+				hint = "did you mean " + near + "?"
+			}
+			return nil, &provision.Hinted{Err: fmt.Errorf("there is no course %q", name), Hint: hint}
+		}
+		abs, err := filepath.Abs(name)
+		if err != nil {
+			return nil, fmt.Errorf("finding course %s: %w", name, err)
+		}
+		id, fsys = filepath.Base(abs), os.DirFS(abs)
+	}
+	c, err := labs.Load(fsys, id)
+	if errors.Is(err, labs.ErrNotCourse) {
+		return nil, &provision.Hinted{Err: fmt.Errorf("%s is %w", name, err), Hint: "name the folder that holds course.yaml and the labs' folders"}
+	}
+	var wrong labs.Problems
+	if err != nil && !errors.As(err, &wrong) {
+		return nil, fmt.Errorf("reading course %s: %w", name, err)
+	}
+	wrong = append(wrong, checker.Lint(c)...)
+	if len(wrong) > 0 {
+		wrong.Sort()
+		return c, &provision.Hinted{Err: fmt.Errorf("course %s has mistakes:\n%w", name, wrong), Hint: "mend these lines; `kindlab course lint " + name + "` shows them all"}
+	}
+	return c, nil
+}
+
+// A session is a course with its environment and progress, for one attendee.
+type session struct {
+	*app
+	course *labs.Course
+	place  *provision.Environment
+	store  *progress.Store
+	me     string
+}
+
+func (s *session) close() { _ = s.store.Close() }
+
+// newSession opens the course called name, or when name is empty the one that was
+// last up. It asks Docker nothing yet.
+func (a *app) newSession(ctx context.Context, name string) (*session, error) {
+	store, err := a.store()
+	if err != nil {
+		return nil, err
+	}
+	name = first(name, a.courseName)
+	if name == "" {
+		if name, err = store.Setting(ctx, "course"); err != nil {
+			return nil, err
+		}
+	}
+	name = first(name, "docker-to-helm")
+	course, err := loadCourse(name)
+	if err != nil {
+		_ = store.Close()
+		return nil, err
+	}
+	docker, err := provision.Connect(ctx)
+	if err != nil {
+		_ = store.Close()
+		return nil, err
+	}
+	return &session{app: a, course: course, store: store, me: me, place: &provision.Environment{
+		Cluster: a.cluster, State: a.state, Work: a.work, Attendee: me, Docker: docker, Report: a.reporter(),
+		NodeImage: first(a.env("KINDLAB_NODE_IMAGE"), provision.DefaultNodeImage),
+	}}, nil
+}
+
+// attached is newSession with what is running found.
+func (a *app) attached(ctx context.Context, name string) (*session, error) {
+	s, err := a.newSession(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	// Without Docker there is still a course to show, and verdicts say that they are unknown.
+	if err := s.place.Attach(ctx); err != nil && ctx.Err() != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// lab is the attendee's own version of a lab.
+func (s *session) lab(ctx context.Context, id string) (*labs.Lab, error) {
+	template, err := s.course.FindLab(id)
+	if err != nil {
+		return nil, err
+	}
+	own, err := s.values(ctx, template)
+	if err != nil {
+		return nil, err
+	}
+	return template.For(own)
+}
+
+// allLabs are the attendee's labs in order.
+func (s *session) allLabs(ctx context.Context) ([]*labs.Lab, error) {
+	var all []*labs.Lab
+	for _, l := range s.course.Labs {
+		own, err := s.lab(ctx, l.ID)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, own)
+	}
+	return all, nil
+}
+
+// values are what @{name} stands for, drawn when they are asked for first.
+func (s *session) values(ctx context.Context, lab *labs.Lab) (labs.Values, error) {
+	drawn, err := s.store.Values(ctx, s.me, s.course.ID, lab.ID)
+	if err != nil {
+		return nil, err
+	}
+	missing := labs.Values{}
+	for name, spec := range lab.Specs {
+		if drawn[name] != "" {
+			continue
+		}
+		seed, err := s.seed(ctx)
+		if err != nil {
+			return nil, err
+		}
+		missing[name] = drawValue(spec, seed+s.me+"/"+s.course.ID+"/"+lab.ID, name, provision.PortFree)
+	}
+	if len(missing) > 0 {
+		if drawn, err = s.store.PutValues(ctx, s.me, s.course.ID, lab.ID, missing); err != nil {
+			return nil, err
+		}
+	}
+	return drawn.With(builtin(s.place, s.course.ID, lab.ID)), nil
+}
+
+// drawValue draws a value, and for a port steps over those that are not free.
+func drawValue(spec labs.ValueSpec, seed, name string, free func(port int) bool) string {
+	for try := range spec.Tries() {
+		value := spec.Draw(seed, name, try)
+		var port int
+		if _, err := fmt.Sscan(value, &port); spec.Port == nil || err != nil || free(port) {
+			return value
+		}
+	}
+	return spec.Draw(seed, name, 0)
+}
+
+// builtin are the values that every lab has.
+func builtin(place *provision.Environment, course, lab string) labs.Values {
+	return labs.Values{
+		"attendee": place.Attendee, "course": course, "lab": lab, "ns": place.Namespace(lab),
+		"registry": first(place.Registry, "localhost:5001"), "work": place.LabFolder(course, lab),
+	}
+}
+
+// seed is this installation's own, so that no two people draw the same values.
+func (s *session) seed(ctx context.Context) (string, error) {
+	seed, err := s.store.Setting(ctx, "seed")
+	if err != nil || seed != "" {
+		return seed, err
+	}
+	seed = rand.Text()
+	return seed, s.store.SetSetting(ctx, "seed", seed)
+}
+
+// target is the attendee's world for a lab, as checks see it.
+func target(place *provision.Environment, course string, lab *labs.Lab) *checker.Target {
+	t := &checker.Target{
+		Lab: lab, Namespace: place.Namespace(lab.ID), Work: place.LabFolder(course, lab.ID), Docker: place.Docker,
+		Probe:    checker.Probe{Namespace: provision.SystemNamespace, Pod: provision.ProbePod, Container: provision.ProbePod},
+		Registry: place.Registry, Attendee: place.Attendee,
+	}
+	if lab.Wants("cluster") {
+		t.Cluster, _ = place.Rest() // without one, verdicts are unknown
+	}
+	return t
+}
+
+// current is the lab where the attendee is: that of the shell or the folder they
+// are in, else the first that is not solved.
+func (s *session) current(ctx context.Context) (string, error) {
+	if lab := s.env("KINDLAB_LAB"); lab != "" && s.course.Lab(lab) != nil {
+		return lab, nil
+	}
+	if dir, err := os.Getwd(); err == nil {
+		for _, l := range s.course.Labs {
+			if rel, err := filepath.Rel(s.place.LabFolder(s.course.ID, l.ID), dir); err == nil && filepath.IsLocal(rel) {
+				return l.ID, nil
+			}
+		}
+	}
+	p, err := s.store.Progress(ctx, s.me, s.course.ID)
+	if err != nil {
+		return "", err
+	}
+	for _, l := range s.course.Labs {
+		if solved, total := p.Lab(l); solved < total {
+			return l.ID, nil
+		}
+	}
+	return s.course.Labs[0].ID, nil
+}
+
+// writeJSON writes a result for programs.
+func (a *app) writeJSON(v any) error {
+	e := json.NewEncoder(a.out)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}

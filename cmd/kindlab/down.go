@@ -1,0 +1,35 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/kindlab/kindlab/provision"
+	"github.com/spf13/cobra"
+)
+
+func newDown(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "down",
+		Short: "Remove what kindlab made: cluster, registry, and the labs' containers",
+		Long: `down removes the cluster, the local registry, the network between them, and the
+containers and images that carry the labs' labels. Your work folder and your
+progress stay, and so does everything that kindlab did not make.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			docker, err := provision.Connect(ctx)
+			if err != nil {
+				return err
+			}
+			if err := provision.Ping(ctx, docker); err != nil {
+				return &provision.Hinted{Err: err, Hint: "run `kindlab doctor`"}
+			}
+			e := &provision.Environment{Cluster: a.cluster, State: a.state, Work: a.work, Attendee: me, Docker: docker, Report: a.reporter()}
+			if err := e.Down(ctx); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.err, "Your files stay in %s and your progress in %s.\n", a.work, a.state)
+			return nil
+		},
+	}
+}

@@ -1,0 +1,501 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kindlab/kindlab/checker"
+	"github.com/kindlab/kindlab/labs"
+	"github.com/kindlab/kindlab/provision"
+	"github.com/spf13/cobra"
+)
+
+// A proof of a lab shows, on the real engines, of each check: it does not pass in
+// the start state; it passes after the page's commands and solutions; and it
+// rejects each near miss. Every state is made in a world of its own: an attendee
+// with own values, namespace, containers and work folder. Worlds run side by side.
+
+const (
+	// rejectFor is how long a near miss must be rejected without a break after its
+	// script has ended.
+	rejectFor = 5 * time.Second
+	// passWithin is how long a check may take to pass after its task's commands.
+	passWithin = 90 * time.Second
+)
+
+type proveOptions struct {
+	keep     bool
+	parallel int
+	image    string
+}
+
+func newCourseProve(a *app) *cobra.Command {
+	o := proveOptions{}
+	c := &cobra.Command{
+		Use:   "prove [LAB]",
+		Short: "Prove that each check fails, passes and rejects as it should",
+		Long: `prove makes a cluster of its own and does the labs in it: every check must fail
+in the start state, pass after the page's own commands and the solutions, and
+reject each near miss. It prints a table and exits with 1 when there is a hole.
+The course is the folder you are in, or --course.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.prove(cmd.Context(), args, o) },
+	}
+	c.Flags().BoolVar(&o.keep, "keep", false, "leave the cluster for the next proof")
+	c.Flags().IntVar(&o.parallel, "parallel", 4, "how many worlds are made at a time")
+	c.Flags().StringVar(&o.image, "node-image", "", "node image instead of the pinned one (KINDLAB_NODE_IMAGE)")
+	outputFlag(a, c)
+	return c
+}
+
+// A proofRow is what was shown of one check.
+type proofRow struct {
+	Lab      string        `json:"lab"`
+	Check    string        `json:"check"`
+	Kind     string        `json:"kind"`
+	Start    labs.State    `json:"start"`
+	Solved   labs.State    `json:"solved"`
+	Rejected int           `json:"rejected"`
+	Misses   int           `json:"nearMisses"`
+	Seconds  float64       `json:"seconds"`
+	Holes    []string      `json:"holes,omitempty"`
+	Told     []toldOfMiss  `json:"told,omitempty"`
+	took     time.Duration // of all worlds that show something of this check alone
+}
+
+// toldOfMiss is what a learner would have been told of a near miss.
+type toldOfMiss struct {
+	Miss    string   `json:"miss"`
+	Finding []string `json:"finding"`
+}
+
+// A job is one world: a lab done to its end, or up to one near miss.
+type job struct {
+	lab  *labs.Lab
+	miss *labs.NearMiss
+}
+
+type prover struct {
+	*session
+	mu    sync.Mutex
+	ports map[int]bool // taken by a world
+	rows  []*proofRow
+	holes []string // of labs as a whole
+}
+
+func (a *app) prove(ctx context.Context, args []string, o proveOptions) error {
+	started := time.Now()
+	a.cluster = a.cluster + "-prove"
+	course := first(a.courseName, ".")
+	if _, err := os.Stat("course.yaml"); course == "." && err != nil {
+		course = "" // not in a course's folder: the one that was up last
+	}
+	scratch, err := os.MkdirTemp("", "kindlab-prove-")
+	if err != nil {
+		return fmt.Errorf("making a folder for the proof: %w", err)
+	}
+	defer os.RemoveAll(scratch)
+	if course == "" {
+		if course, err = a.lastCourse(ctx); err != nil {
+			return err
+		}
+	}
+	// Nothing of the learner's: own progress, own kubeconfigs, own work folders.
+	a.state, a.work = filepath.Join(scratch, "state"), filepath.Join(scratch, "work")
+	s, err := a.newSession(ctx, course)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	s.place.NodeImage = first(o.image, s.place.NodeImage)
+	s.place.Attendee = "prove" // cleaning up must not find the learner's containers
+	which := s.course.Labs
+	if len(args) == 1 {
+		lab, err := s.course.FindLab(args[0])
+		if err != nil {
+			return err
+		}
+		which = []*labs.Lab{lab}
+	}
+	if err := s.preflight(ctx, sitePort); err != nil {
+		return err
+	}
+	p := &prover{session: s, ports: map[int]bool{}}
+	if !o.keep {
+		defer func() {
+			clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
+			defer cancel()
+			if err := s.place.Down(clean); err != nil {
+				s.place.Report.Note("cleaning up: " + err.Error())
+			}
+		}()
+	}
+	if err := s.place.Up(ctx, s.course, func() ([]*labs.Lab, error) { return nil, nil }); err != nil {
+		return err
+	}
+	if err := p.run(ctx, which, o.parallel); err != nil {
+		return err
+	}
+	for _, r := range p.rows {
+		r.Seconds = r.took.Seconds()
+	}
+	if a.output == "json" {
+		if err := a.writeJSON(p.rows); err != nil {
+			return err
+		}
+	} else {
+		p.write(time.Since(started))
+	}
+	if p.holed() {
+		return errNotSolved
+	}
+	return nil
+}
+
+// lastCourse is the course that was up last.
+func (a *app) lastCourse(ctx context.Context) (string, error) {
+	store, err := a.store()
+	if err != nil {
+		return "", err
+	}
+	defer store.Close()
+	name, err := store.Setting(ctx, "course")
+	return first(name, "docker-to-helm"), err
+}
+
+// run does every world, the long ones first.
+func (p *prover) run(ctx context.Context, which []*labs.Lab, parallel int) error {
+	var jobs []job
+	for _, lab := range which {
+		jobs = append(jobs, job{lab, nil})
+		for _, c := range lab.Checks() {
+			misses := lab.NearMisses(c.ID)
+			p.rows = append(p.rows, &proofRow{Lab: lab.ID, Check: c.ID, Kind: c.Kind, Misses: len(misses)})
+			for _, m := range misses {
+				jobs = append(jobs, job{lab, &m})
+			}
+		}
+	}
+	slices.SortStableFunc(jobs, func(a, b job) int { return cmp.Compare(p.length(b), p.length(a)) })
+	queue := make(chan int)
+	var wg sync.WaitGroup
+	for range max(1, parallel) {
+		wg.Go(func() {
+			for i := range queue {
+				p.world(ctx, jobs[i], i+1)
+			}
+		})
+	}
+	for i := range jobs {
+		select {
+		case queue <- i:
+		case <-ctx.Done():
+		}
+	}
+	close(queue)
+	wg.Wait()
+	return ctx.Err()
+}
+
+// length guesses how long a job is: its number of tasks.
+func (p *prover) length(j job) int {
+	if j.miss == nil {
+		return len(j.lab.Tasks) + 1
+	}
+	for i, t := range j.lab.Tasks {
+		for _, c := range t.Checks {
+			if c.ID == j.miss.Check {
+				return i
+			}
+		}
+	}
+	return 0
+}
+
+// world does one job and takes its world away again.
+func (p *prover) world(ctx context.Context, j job, n int) {
+	started := time.Now()
+	what := "solve " + j.lab.ID
+	if j.miss != nil {
+		what = j.lab.ID + ": " + j.miss.Check + ", " + j.miss.Why
+	}
+	end := p.place.Report.Begin(what)
+	place := *p.place
+	place.Attendee = "prove" + strconv.Itoa(n)
+	if !p.verbose {
+		place.Report = provision.Quiet{}
+	}
+	w, err := p.build(ctx, &place, j.lab)
+	if err == nil {
+		if j.miss == nil {
+			err = p.solve(ctx, w)
+		} else {
+			err = p.reject(ctx, w, j.miss)
+		}
+		w.run.stop()
+	}
+	if w != nil {
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
+		defer cancel()
+		if rmErr := place.Remove(clean, w.lab); rmErr != nil {
+			err = errors.Join(err, rmErr)
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		p.hole(j, err.Error())
+	}
+	if j.miss != nil {
+		p.with(j.lab.ID, j.miss.Check, func(r *proofRow) { r.took += time.Since(started) })
+	}
+	end("", err)
+}
+
+// A world is an attendee made for the proof, in one lab.
+type world struct {
+	lab    *labs.Lab
+	run    *runner
+	engine *checker.Engine
+	mu     sync.Mutex
+	passed labs.Progress
+}
+
+func (p *prover) build(ctx context.Context, place *provision.Environment, template *labs.Lab) (*world, error) {
+	place.Work = filepath.Join(place.Work, place.Attendee)
+	values := labs.Values{}
+	for name, spec := range template.Specs {
+		values[name] = drawValue(spec, place.Attendee+"/"+template.ID, name, p.takePort)
+	}
+	lab, err := template.For(values.With(builtin(place, p.course.ID, template.ID)))
+	if err != nil {
+		return nil, err
+	}
+	w := &world{lab: lab, passed: labs.Progress{}}
+	if err := place.StartLab(ctx, p.course.ID, lab); err != nil {
+		return w, fmt.Errorf("making the start state: %w", err)
+	}
+	if err := place.WaitStart(ctx, lab); err != nil {
+		return w, err
+	}
+	own := *p.session
+	own.place, own.me = place, place.Attendee
+	env, err := own.labEnv(lab.ID)
+	if err != nil {
+		return w, err
+	}
+	w.run = &runner{place: place, course: p.course.ID, lab: lab, env: env}
+	w.engine, err = checker.NewEngine(target(place, p.course.ID, lab), w.progress)
+	return w, err
+}
+
+// takePort reports whether a port is free and no other world's, and takes it.
+func (p *prover) takePort(port int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ports[port] || !provision.PortFree(port) {
+		return false
+	}
+	p.ports[port] = true
+	return true
+}
+
+func (w *world) progress() labs.Progress {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := labs.Progress{}
+	for k, v := range w.passed {
+		out[k] = v
+	}
+	return out
+}
+
+func (w *world) check(ctx context.Context) map[string]labs.Verdict {
+	out := map[string]labs.Verdict{}
+	w.mu.Lock()
+	engine := w.engine
+	w.mu.Unlock()
+	for _, v := range engine.Check(ctx) {
+		out[v.Check] = v
+		if v.State == labs.Passed {
+			w.mu.Lock()
+			w.passed[labs.Key(w.lab.ID, v.Check)] = v.At
+			w.mu.Unlock()
+		}
+	}
+	return out
+}
+
+// solve shows the start state and the solved one.
+func (p *prover) solve(ctx context.Context, w *world) error {
+	started := time.Now()
+	atStart := w.check(ctx)
+	for _, c := range w.lab.Checks() {
+		p.with(w.lab.ID, c.ID, func(r *proofRow) {
+			r.Start = atStart[c.ID].State
+			if r.Start != labs.Failing && r.Start != labs.Blocked {
+				r.Holes = append(r.Holes, fmt.Sprintf("in the start state it is %s, and must be failing: %s", r.Start, strings.Join(atStart[c.ID].Lines(), "; ")))
+			}
+		})
+	}
+	for _, t := range w.lab.Tasks {
+		if err := w.run.task(ctx, t); err != nil {
+			return fmt.Errorf("task %s: %w", t.ID, err)
+		}
+		if err := p.await(ctx, w, t); err != nil {
+			return err
+		}
+	}
+	atEnd := w.check(ctx)
+	for _, c := range w.lab.Checks() {
+		p.with(w.lab.ID, c.ID, func(r *proofRow) {
+			r.Solved = atEnd[c.ID].State
+			r.took += time.Since(started) / time.Duration(len(w.lab.Checks()))
+			if r.Solved != labs.Passed {
+				r.Holes = append(r.Holes, fmt.Sprintf("when all is done it is %s: %s (does a later task undo it? then it holds once)", r.Solved, strings.Join(atEnd[c.ID].Lines(), "; ")))
+			}
+		})
+	}
+	return nil
+}
+
+// await waits until a task's checks have passed.
+func (p *prover) await(ctx context.Context, w *world, t *labs.Task) error {
+	limit := time.Now().Add(passWithin)
+	for {
+		now := w.check(ctx)
+		i := slices.IndexFunc(t.Checks, func(c *labs.Check) bool { return now[c.ID].State != labs.Passed })
+		if i < 0 {
+			return nil
+		}
+		if c := t.Checks[i]; time.Now().After(limit) {
+			return fmt.Errorf("check %s does not pass after the task's commands:\n    %s", c.ID, strings.Join(now[c.ID].Lines(), "\n    "))
+		}
+		if err := pause(ctx, 500*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// reject does the tasks before the near miss, the near miss, and shows that the
+// check is not fooled.
+func (p *prover) reject(ctx context.Context, w *world, miss *labs.NearMiss) error {
+	task, check := w.lab.Check(miss.Check)
+	for _, t := range w.lab.Tasks {
+		if t == task {
+			break
+		}
+		if err := w.run.task(ctx, t); err != nil {
+			return fmt.Errorf("task %s: %w", t.ID, err)
+		}
+		if err := p.await(ctx, w, t); err != nil {
+			return err
+		}
+	}
+	script := ""
+	for _, m := range w.lab.NearMisses(check.ID) { // with this world's values
+		if m.File == miss.File {
+			script = m.Script
+		}
+	}
+	if err := w.run.script(ctx, script, commandTimeout); err != nil {
+		return fmt.Errorf("%s: %w", miss.File, err)
+	}
+	var last labs.Verdict
+	for until := time.Now().Add(rejectFor); time.Now().Before(until); {
+		last = w.check(ctx)[check.ID]
+		if last.State == labs.Passed {
+			return fmt.Errorf("%s: the check passes", miss.File)
+		}
+		if err := pause(ctx, time.Second); err != nil {
+			return err
+		}
+	}
+	switch {
+	case last.State != labs.Failing:
+		return fmt.Errorf("%s: the check is %s, so nothing is shown: %s", miss.File, last.State, last.Reason)
+	case len(last.Lines()) == 0:
+		return fmt.Errorf("%s: the check fails and does not say why", miss.File)
+	}
+	p.with(w.lab.ID, check.ID, func(r *proofRow) {
+		r.Rejected++
+		r.Told = append(r.Told, toldOfMiss{miss.Why, last.Lines()})
+	})
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// with changes the row of a check.
+func (p *prover) with(lab, check string, f func(*proofRow)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.rows {
+		if r.Lab == lab && r.Check == check {
+			f(r)
+		}
+	}
+}
+
+// hole records what a job could not show.
+func (p *prover) hole(j job, text string) {
+	if j.miss != nil {
+		p.with(j.lab.ID, j.miss.Check, func(r *proofRow) { r.Holes = append(r.Holes, text) })
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.holes = append(p.holes, j.lab.ID+": "+text)
+}
+
+func (p *prover) holed() bool {
+	return len(p.holes) > 0 || slices.ContainsFunc(p.rows, func(r *proofRow) bool {
+		return len(r.Holes) > 0 || r.Misses == 0 || r.Solved != labs.Passed
+	})
+}
+
+// write prints the table, and below it the holes.
+func (p *prover) write(whole time.Duration) {
+	rows := [][]string{{"LAB", "CHECK", "KIND", "START", "SOLVED", "NEAR MISSES", "TIME"}}
+	shown, rejected, misses := 0, 0, 0
+	for _, r := range p.rows {
+		if len(r.Holes) == 0 && r.Solved == labs.Passed {
+			shown++
+		}
+		rejected, misses = rejected+r.Rejected, misses+r.Misses
+		rows = append(rows, []string{r.Lab, r.Check, r.Kind, first(string(r.Start), "-"), first(string(r.Solved), "-"),
+			fmt.Sprintf("%d/%d rejected", r.Rejected, r.Misses), took(r.took)})
+	}
+	table(p.out, rows)
+	for _, r := range p.rows {
+		for _, h := range r.Holes {
+			fmt.Fprintf(p.out, "\n%s %s/%s: %s\n", p.paint(red, "hole"), r.Lab, r.Check, cleanLines(h))
+		}
+		if r.Misses == 0 {
+			fmt.Fprintf(p.out, "\n%s %s/%s: it has no near miss\n", p.paint(red, "hole"), r.Lab, r.Check)
+		}
+		if p.verbose {
+			for _, t := range r.Told {
+				fmt.Fprintf(p.out, "\n%s/%s, %s:\n    %s\n", r.Lab, r.Check, t.Miss, cleanLines(strings.Join(t.Finding, "\n    ")))
+			}
+		}
+	}
+	for _, h := range p.holes {
+		fmt.Fprintf(p.out, "\n%s %s\n", p.paint(red, "hole"), cleanLines(h))
+	}
+	fmt.Fprintf(p.out, "\n%d of %d checks proved, %d of %d near misses rejected, in %s\n", shown, len(p.rows), rejected, misses, took(whole))
+}

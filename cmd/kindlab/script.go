@@ -1,0 +1,169 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kindlab/kindlab/labs"
+	"github.com/kindlab/kindlab/provision"
+)
+
+const (
+	commandTimeout = 2 * time.Minute // for a block that says nothing else
+	settleTimeout  = 90 * time.Second
+)
+
+// A runner does what a lab's page says, as a learner would in the lab's shell.
+type runner struct {
+	place  *provision.Environment
+	course string
+	lab    *labs.Lab
+	env    []string
+	echo   io.Writer // each command and its output; nil for none
+
+	mu         sync.Mutex
+	background []*exec.Cmd
+}
+
+// task does a task: saves its files and runs its commands in page order, then the
+// author's solution if there is one.
+func (r *runner) task(ctx context.Context, t *labs.Task) error {
+	for _, b := range t.Blocks {
+		var err error
+		switch {
+		case b.Kind == labs.SaveAs:
+			err = r.place.SaveFile(r.course, r.lab.ID, b.File, []byte(b.Text))
+		case b.Kind == labs.Command && !b.NoRun:
+			err = r.block(ctx, b)
+		}
+		if err != nil {
+			return fmt.Errorf("%s:%d: %w", r.lab.File(), b.Line, err)
+		}
+	}
+	if script, ok := r.lab.Solution(t.ID); ok {
+		if err := r.script(ctx, script, commandTimeout); err != nil {
+			return fmt.Errorf("%s/solution/%s.sh: %w", r.lab.ID, t.ID, err)
+		}
+	}
+	return nil
+}
+
+func (r *runner) block(ctx context.Context, b labs.Block) error {
+	if b.Background {
+		return r.start(b.Text)
+	}
+	timeout := commandTimeout
+	if b.Timeout > 0 {
+		timeout = b.Timeout
+	}
+	err := r.script(ctx, b.Text, timeout)
+	var failed *exec.ExitError
+	switch {
+	case b.Fails && err == nil:
+		return fmt.Errorf("this command should fail, and did not:\n%s", indent(b.Text))
+	case b.Fails && errors.As(err, &failed):
+		return nil
+	}
+	return err
+}
+
+// command is a shell command in the lab's folder and environment.
+func (r *runner) command(ctx context.Context, text string) *exec.Cmd {
+	c := exec.CommandContext(ctx, "sh", "-eu", "-c", text)
+	c.Dir, c.Env = r.place.LabFolder(r.course, r.lab.ID), r.env
+	ownGroup(c)
+	c.WaitDelay = 2 * time.Second
+	return c
+}
+
+// script runs a shell script to its end. The error shows it with its output.
+func (r *runner) script(ctx context.Context, text string, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	c := r.command(ctx, text)
+	var out bytes.Buffer
+	c.Stdout = &out
+	if r.echo != nil {
+		for line := range strings.Lines(strings.TrimSpace(text)) {
+			fmt.Fprint(r.echo, "$ "+line)
+		}
+		fmt.Fprintln(r.echo)
+		c.Stdout = io.MultiWriter(&out, r.echo)
+	}
+	c.Stderr = c.Stdout
+	err := c.Run()
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("still running after %s:\n%s%s", timeout, indent(text), tail(out.String(), 20))
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, exec.ErrNotFound):
+		return &provision.Hinted{Err: err, Hint: "labs' commands are for sh: use Linux, macOS or WSL"}
+	}
+	return fmt.Errorf("%w:\n%s%s", err, indent(text), tail(out.String(), 20))
+}
+
+// start runs a script until stop.
+func (r *runner) start(text string) error {
+	c := r.command(context.Background(), text)
+	if err := c.Start(); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.background = append(r.background, c)
+	return nil
+}
+
+// stop ends what start began.
+func (r *runner) stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.background {
+		killGroup(c)
+		_ = c.Wait()
+	}
+	r.background = nil
+}
+
+func indent(text string) string {
+	return "    $ " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n      ") + "\n"
+}
+
+// tail is the last n lines of an output, indented.
+func tail(out string, n int) string {
+	lines := strings.Split(strings.TrimSpace(cleanLines(out)), "\n")
+	return "    " + strings.Join(lines[max(0, len(lines)-n):], "\n    ")
+}
+
+// cleanLines is clean for text of several lines.
+func cleanLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = clean(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
+// awaitTask checks a task until it is solved or has had time to settle.
+func (s *session) awaitTask(ctx context.Context, lab *labs.Lab, t *labs.Task) ([]labs.Verdict, error) {
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	var last []labs.Verdict
+	err := s.watch(ctx, lab.ID, func(vs []labs.Verdict) {
+		last = ofTask(vs, t.ID)
+		if labs.Worst(last) == labs.Passed {
+			cancel()
+		}
+	})
+	return last, err
+}

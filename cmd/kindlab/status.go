@@ -1,0 +1,93 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/kindlab/kindlab/labs"
+	"github.com/kindlab/kindlab/provision"
+	"github.com/spf13/cobra"
+)
+
+func newStatus(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Show how far you are, and what runs",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			s, err := a.attached(ctx, "")
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			p, err := s.store.Progress(ctx, s.me, s.course.ID)
+			if err != nil {
+				return err
+			}
+			st := statusResult{Course: s.course.ID, Title: s.course.Title, Labs: labStatuses(s.course, p), Running: s.place.Running(ctx)}
+			if a.output == "json" {
+				return a.writeJSON(st)
+			}
+			a.writeStatus(st)
+			return nil
+		},
+	}
+	outputFlag(a, c)
+	return c
+}
+
+type statusResult struct {
+	Course  string            `json:"course"`
+	Title   string            `json:"title"`
+	Labs    []labStatus       `json:"labs"`
+	Running provision.Running `json:"running"`
+}
+
+type labStatus struct {
+	ID     string       `json:"id"`
+	Title  string       `json:"title"`
+	Solved int          `json:"solved"`
+	Total  int          `json:"total"`
+	Tasks  []taskStatus `json:"tasks"`
+}
+
+type taskStatus struct {
+	ID       string     `json:"id"`
+	SolvedAt *time.Time `json:"solvedAt,omitempty"`
+}
+
+func labStatuses(c *labs.Course, p labs.Progress) []labStatus {
+	var out []labStatus
+	for _, l := range c.Labs {
+		st := labStatus{ID: l.ID, Title: l.Title}
+		st.Solved, st.Total = p.Lab(l)
+		for _, t := range l.Tasks {
+			if len(t.Checks) == 0 {
+				continue
+			}
+			ts := taskStatus{ID: t.ID}
+			if at, ok := p.Task(l.ID, t); ok {
+				ts.SolvedAt = &at
+			}
+			st.Tasks = append(st.Tasks, ts)
+		}
+		out = append(out, st)
+	}
+	return out
+}
+
+func (a *app) writeStatus(st statusResult) {
+	fmt.Fprintf(a.out, "%s (%s)\n", a.paint(bold, clean(st.Title)), st.Course)
+	for _, l := range st.Labs {
+		mark := a.mark(labs.Blocked)
+		if l.Solved == l.Total {
+			mark = a.mark(labs.Passed)
+		}
+		fmt.Fprintf(a.out, "%s %-12s %d/%d  %s\n", mark, l.ID, l.Solved, l.Total, clean(l.Title))
+	}
+	fmt.Fprintln(a.out)
+	for _, r := range []struct{ name, is string }{{"Docker", st.Running.Docker}, {"cluster", st.Running.Cluster}, {"registry", st.Running.Registry}} {
+		fmt.Fprintf(a.out, "%-10s %s\n", r.name, clean(r.is))
+	}
+}

@@ -1,0 +1,259 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/kindlab/kindlab/checker"
+	"github.com/kindlab/kindlab/labs"
+	"github.com/kindlab/kindlab/provision"
+	"github.com/kindlab/kindlab/site"
+	"github.com/spf13/cobra"
+)
+
+const sitePort = 8480
+
+type upOptions struct {
+	port   int
+	listen string
+	noSite bool
+	image  string
+}
+
+func newUp(a *app) *cobra.Command {
+	o := upOptions{}
+	c := &cobra.Command{
+		Use:   "up [COURSE]",
+		Short: "Make everything a course needs, and serve its pages",
+		Long: `up looks whether this machine can carry the labs, makes the cluster, the local
+registry, the labs' start states and work folders, and serves the pages until
+Ctrl-C. The cluster stays then; run up again to go on. COURSE is the name of a
+built-in course, or a folder. Without it, the last one is meant.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name := ""
+			if len(args) == 1 {
+				name = args[0]
+			}
+			return a.up(cmd.Context(), name, o)
+		},
+	}
+	f := c.Flags()
+	f.IntVar(&o.port, "port", sitePort, "port of the pages; the next free one when it is taken")
+	f.StringVar(&o.listen, "listen", "127.0.0.1", "address that the pages are served on")
+	f.BoolVar(&o.noSite, "no-site", false, "make everything and end")
+	f.StringVar(&o.image, "node-image", "", "node image instead of the pinned one (KINDLAB_NODE_IMAGE)")
+	return c
+}
+
+func (a *app) up(ctx context.Context, name string, o upOptions) error {
+	started := time.Now()
+	s, err := a.newSession(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if o.image != "" {
+		s.place.NodeImage = o.image
+	}
+	if o.port < 1 || o.port > 65535 {
+		return fmt.Errorf("--port %d: a port is a number from 1 to 65535", o.port)
+	}
+	if err := s.preflight(ctx, o.port); err != nil {
+		return err
+	}
+	if err := s.remember(ctx, first(name, a.courseName)); err != nil {
+		return err
+	}
+	if err := s.converge(ctx); err != nil {
+		return err
+	}
+	if o.noSite {
+		fmt.Fprintf(a.err, "Ready after %s. Pages: kindlab up\n", took(time.Since(started)))
+		return nil
+	}
+	return s.serve(ctx, o, started)
+}
+
+func (s *session) preflight(ctx context.Context, port int) error {
+	end := s.place.Report.Begin("preflight")
+	findings := preflight(ctx, s.place.Docker, port)
+	if err := failed(findings); err != nil {
+		end("", err)
+		s.writeFindings(findings, false)
+		return &provision.Hinted{Err: err, Hint: "mend what is marked ✗, then run `kindlab up` again"}
+	}
+	detail := "all well"
+	for _, f := range findings {
+		if f.Level == provision.Warn {
+			detail = "it will work, but:"
+		}
+	}
+	end(detail, nil)
+	s.writeFindings(findings, false)
+	return nil
+}
+
+// remember makes the course the one that other commands mean.
+func (s *session) remember(ctx context.Context, name string) error {
+	if name == "" {
+		return nil
+	}
+	known, err := courses()
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(known, name) {
+		if name, err = filepath.Abs(name); err != nil {
+			return fmt.Errorf("finding the course: %w", err)
+		}
+	}
+	return s.store.SetSetting(ctx, "course", name)
+}
+
+// converge makes the environment.
+func (s *session) converge(ctx context.Context) error {
+	return s.place.Up(ctx, s.course, func() ([]*labs.Lab, error) { return s.allLabs(ctx) })
+}
+
+// serve serves the pages until ctx ends.
+func (s *session) serve(ctx context.Context, o upOptions, started time.Time) error {
+	port := provision.FreePort(o.port)
+	listener, err := net.Listen("tcp", net.JoinHostPort(o.listen, strconv.Itoa(port)))
+	if err != nil {
+		return &provision.Hinted{Err: fmt.Errorf("serving the pages: %w", err), Hint: "choose another port: kindlab up --port 9000"}
+	}
+	pages, err := s.site(ctx, o.listen)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	server := &http.Server{Handler: pages, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.NewTextHandler(io.Discard, nil), slog.LevelError)}
+	server.RegisterOnShutdown(pages.Close)
+	host := o.listen
+	if ip := net.ParseIP(host); ip != nil && (ip.IsLoopback() || ip.IsUnspecified()) {
+		host = "localhost"
+	}
+	url := fmt.Sprintf("http://%s/%s/", net.JoinHostPort(host, strconv.Itoa(port)), s.course.ID)
+	fmt.Fprintf(s.err, "\nReady after %s. Open %s\n", took(time.Since(started)), s.paint(bold, url))
+	if port != o.port {
+		fmt.Fprintf(s.err, "(port %d is taken, so it is %d)\n", o.port, port)
+	}
+	fmt.Fprintln(s.err, "Commands go into another terminal: kindlab shell. Ctrl-C ends the pages; the cluster stays.")
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serving the pages: %w", err)
+	case <-ctx.Done():
+	}
+	fmt.Fprintln(s.err, "\nThe pages are closed. Go on with `kindlab up`; remove everything with `kindlab down`.")
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	if err := server.Shutdown(end); err != nil {
+		_ = server.Close()
+	}
+	return nil
+}
+
+// site wires the pages to this session.
+func (s *session) site(ctx context.Context, listen string) (*site.Site, error) {
+	var hosts []string
+	if ip := net.ParseIP(listen); ip == nil || !ip.IsLoopback() {
+		if name, err := os.Hostname(); err == nil {
+			hosts = append(hosts, name)
+		}
+		hosts = append(hosts, listen)
+	}
+	log := slog.New(slog.DiscardHandler)
+	if s.verbose {
+		log = slog.New(slog.NewTextHandler(s.err, nil))
+	}
+	return site.New(site.Config{
+		Courses: []*labs.Course{s.course}, Current: s.course.ID, Hosts: hosts, Version: versions().Kindlab, Log: log,
+		Lab:      func(_, lab string) (*labs.Lab, error) { return s.lab(ctx, lab) },
+		Progress: func(string) (labs.Progress, error) { return s.store.Progress(ctx, s.me, s.course.ID) },
+		Watch: func(ctx context.Context, _, lab string, send func([]labs.Verdict)) {
+			if err := s.watch(ctx, lab, send); err != nil {
+				log.Error("watching a lab", "lab", lab, "error", err)
+			}
+		},
+		Reset: func(ctx context.Context, _, lab string, say func(string)) error {
+			return s.reset(ctx, lab, saying(say))
+		},
+		Hint: func(_, lab, check string) {
+			if err := s.store.Hint(ctx, s.me, s.course.ID, lab, check, time.Now()); err != nil {
+				log.Error("recording a hint", "error", err)
+			}
+		},
+		Place: func(_, lab string) site.Place {
+			p := site.Place{Work: s.place.LabFolder(s.course.ID, lab), Shell: "kindlab shell " + lab}
+			if l := s.course.Lab(lab); l != nil && l.Wants("cluster") {
+				p.Kubeconfig, p.Namespace = s.place.LabKubeconfig(lab), s.place.Namespace(lab)
+			}
+			return p
+		},
+	})
+}
+
+// watch sends the verdicts of a lab until ctx ends, and records what passes.
+func (s *session) watch(ctx context.Context, id string, send func([]labs.Verdict)) error {
+	engine, err := s.engine(ctx, id)
+	if err != nil {
+		return err
+	}
+	engine.Watch(ctx, func(vs []labs.Verdict) {
+		if err := s.record(ctx, vs); err != nil {
+			slog.Error("recording progress", "error", err)
+		}
+		send(vs)
+	})
+	return nil
+}
+
+func (s *session) engine(ctx context.Context, id string) (*checker.Engine, error) {
+	lab, err := s.lab(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return checker.NewEngine(target(s.place, s.course.ID, lab), func() labs.Progress {
+		p, _ := s.store.Progress(ctx, s.me, s.course.ID)
+		return p
+	})
+}
+
+// record keeps what passed.
+func (s *session) record(ctx context.Context, vs []labs.Verdict) error {
+	for _, v := range vs {
+		if v.State == labs.Passed {
+			if err := s.store.Pass(ctx, s.me, s.course.ID, v.Lab, v.Check, v.At); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// saying is a Reporter that says each step in one line.
+type saying func(string)
+
+// Begin implements [provision.Reporter].
+func (say saying) Begin(what string) func(string, error) {
+	say(what)
+	return func(string, error) {}
+}
+
+// Note implements [provision.Reporter].
+func (say saying) Note(text string) { say(text) }
+
+// Echo implements [provision.Reporter].
+func (say saying) Echo(string) {}
