@@ -1,0 +1,384 @@
+package checker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/kindlab/kindlab/labs"
+	"helm.sh/helm/v4/pkg/chart/common/util"
+	"helm.sh/helm/v4/pkg/release/common"
+	releasev1 "helm.sh/helm/v4/pkg/release/v1"
+	relutil "helm.sh/helm/v4/pkg/release/v1/util"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+)
+
+// mostFindings is how many findings of one sort a learner is told at a time.
+const mostFindings = 5
+
+// whyNoRelease finds the release under a near name, or in another namespace of
+// the same attendee.
+func (c *releaseCheck) whyNoRelease(ctx context.Context, k *kube, t *Target) (labs.Finding, error) {
+	names, err := releaseNames(releaseStore(ctx, k, t.Namespace))
+	if err != nil {
+		return labs.Finding{}, kubeError("listing releases", err)
+	}
+	elsewhere := map[string][]string{}
+	if t.Attendee != "" {
+		own := metav1.ListOptions{LabelSelector: attendeeLabel + "=" + t.Attendee}
+		// Who may not list namespaces still learns the rest.
+		if spaces, err := k.typed.CoreV1().Namespaces().List(ctx, own); err == nil {
+			for _, ns := range spaces.Items {
+				if there, err := releaseNames(releaseStore(ctx, k, ns.Name)); err == nil && ns.Name != t.Namespace {
+					elsewhere[ns.Name] = there
+				}
+			}
+		}
+	}
+	return c.noRelease(t.Namespace, names, elsewhere), nil
+}
+
+// noRelease is whyNoRelease once everything is known: the releases of the lab's
+// namespace, and those of the attendee's other namespaces.
+func (c *releaseCheck) noRelease(namespace string, names []string, elsewhere map[string][]string) labs.Finding {
+	f := labs.Finding{
+		Expected: fmt.Sprintf("release %s in namespace %s", c.Name, namespace),
+		Got:      "no release in that namespace",
+		Look:     "`helm list --all --all-namespaces`",
+	}
+	if len(names) > 0 {
+		f.Got = "only " + listed(names)
+	}
+	for _, ns := range slices.Sorted(maps.Keys(elsewhere)) {
+		if slices.Contains(elsewhere[ns], c.Name) {
+			f.Because = fmt.Sprintf("release %s is in namespace %s", c.Name, ns)
+			f.Look = fmt.Sprintf("`helm list --namespace %s`", ns)
+			return f
+		}
+	}
+	if near := labs.Nearest(c.Name, names); near != "" {
+		f.Nearest = "you have a release " + near
+	}
+	return f
+}
+
+// differences compares what is stored of a release; history is not empty.
+func (c *releaseCheck) differences(history []*releasev1.Release) []labs.Finding {
+	last := history[len(history)-1]
+	seen := fmt.Sprintf("`helm history %s --namespace %s`", c.Name, last.Namespace)
+	if last.Info.Status != common.StatusDeployed {
+		f := whyNotDeployed(history)
+		f.Expected, f.Look = fmt.Sprintf("release %s to be deployed", c.Name), seen
+		return []labs.Finding{f}
+	}
+	var found []labs.Finding
+	if got := last.Chart.Metadata.Name; c.Chart != "" && got != c.Chart {
+		found = append(found, labs.Finding{
+			Expected: fmt.Sprintf("release %s made from chart %s", c.Name, c.Chart),
+			Got:      "chart " + clip(got, 80), Look: "`helm list --namespace " + last.Namespace + "`",
+		})
+	}
+	if last.Version < c.MinRevision {
+		found = append(found, labs.Finding{
+			Expected: fmt.Sprintf("revision %d or later", c.MinRevision),
+			Got:      fmt.Sprintf("revision %d", last.Version),
+			Because:  "each `helm upgrade` and `helm rollback` makes one more revision", Look: seen,
+		})
+	}
+	if f := c.whyNoRollback(history); f != nil {
+		f.Look = seen
+		found = append(found, *f)
+	}
+	return append(found, c.valueDifferences(last)...)
+}
+
+// whyNotDeployed reads the status of the last revision.
+func whyNotDeployed(history []*releasev1.Release) labs.Finding {
+	last := history[len(history)-1]
+	f := labs.Finding{Got: fmt.Sprintf("revision %d with status %s", last.Version, last.Info.Status)}
+	says := clip(last.Info.Description, 300)
+	switch status := last.Info.Status; {
+	case status.IsPending():
+		f.Because = fmt.Sprintf("Helm began it %s and has not finished: it still works, or was interrupted", ago(last.Info.LastDeployed))
+	case status == common.StatusUninstalled:
+		f.Because = "the release was uninstalled and its history kept"
+	case says != "":
+		f.Because = "Helm says: " + says
+	}
+	for _, r := range slices.Backward(history[:len(history)-1]) {
+		if r.Info.Status == common.StatusDeployed {
+			f.Nearest = fmt.Sprintf("revision %d is still deployed", r.Version)
+			break
+		}
+	}
+	return f
+}
+
+// whyNoRollback is nil when the last revision is the rollback that is asked for.
+func (c *releaseCheck) whyNoRollback(history []*releasev1.Release) *labs.Finding {
+	if c.RolledBackTo == 0 {
+		return nil
+	}
+	last := history[len(history)-1]
+	var target *releasev1.Release
+	for _, r := range history {
+		if r.Version == c.RolledBackTo {
+			target = r
+		}
+	}
+	f := &labs.Finding{Expected: fmt.Sprintf("the last revision to be a rollback to revision %d", c.RolledBackTo)}
+	to := rolledBackTo(last)
+	alike := target != nil && target != last && target.Manifest == last.Manifest && len(mismatches(target.Config, last.Config))+len(mismatches(last.Config, target.Config)) == 0
+	switch {
+	case to == c.RolledBackTo && (target == nil || alike):
+		return nil // an old revision may have been pruned
+	case to == c.RolledBackTo:
+		f.Got = fmt.Sprintf("revision %d, which says so but differs from revision %d", last.Version, to)
+	case to > 0:
+		f.Got = fmt.Sprintf("revision %d, a rollback to revision %d", last.Version, to)
+	default:
+		f.Got = fmt.Sprintf("revision %d, which is no rollback", last.Version)
+		if alike {
+			f.Nearest = fmt.Sprintf("it has the same content as revision %d, by an upgrade", c.RolledBackTo)
+		}
+	}
+	if target == nil {
+		f.Because = fmt.Sprintf("the release has no revision %d", c.RolledBackTo)
+	}
+	return f
+}
+
+// valueDifferences compares the values that the release effectively has: the
+// chart's defaults with the attendee's own over them.
+func (c *releaseCheck) valueDifferences(r *releasev1.Release) []labs.Finding {
+	if len(c.Values) == 0 {
+		return nil
+	}
+	look := fmt.Sprintf("`helm get values %s --all --namespace %s`", c.Name, r.Namespace)
+	all, err := util.CoalesceValues(r.Chart, r.Config)
+	if err != nil {
+		return []labs.Finding{{Expected: "values that can be read", Got: clip(err.Error(), 200), Look: look}}
+	}
+	var found []labs.Finding
+	for _, m := range mismatches(c.Values, map[string]any(all)) {
+		f := labs.Finding{Expected: fmt.Sprintf("value %s of %s", m.Path, m.Want), Got: m.Got, Look: look}
+		_, own := valueAt(r.Config, m.Path)
+		_, byDefault := valueAt(r.Chart.Values, m.Path)
+		switch {
+		case !own && byDefault:
+			f.Because = "that is the chart's default, and the release does not set it"
+		case !own && !byDefault:
+			f.Because = "neither the release nor the chart's values.yaml sets it"
+			f.Nearest = nearValue(r.Config, m.Path)
+		}
+		found = append(found, f)
+	}
+	return found[:min(len(found), mostFindings)]
+}
+
+// valueAt finds a value by its path, such as image.tag. Lists are not entered.
+func valueAt(values map[string]any, path string) (any, bool) {
+	var v any = values
+	for _, key := range strings.Split(path, ".") {
+		m, _ := v.(map[string]any)
+		next, ok := m[key]
+		if !ok {
+			return nil, false
+		}
+		v = next
+	}
+	return v, true
+}
+
+// nearValue is the value set beside path whose name is near, or "".
+func nearValue(values map[string]any, path string) string {
+	prefix, name := "", path
+	if i := strings.LastIndexByte(path, '.'); i >= 0 {
+		prefix, name = path[:i], path[i+1:]
+		v, _ := valueAt(values, prefix)
+		values, _ = v.(map[string]any)
+		prefix += "."
+	}
+	near := labs.Nearest(name, slices.Sorted(maps.Keys(values)))
+	if near == "" {
+		return ""
+	}
+	return fmt.Sprintf("the release sets %s%s to %s", prefix, near, show(values[near]))
+}
+
+// releaseReady compares a release's manifest with the cluster: every object is
+// there, has the fields that the manifest sets, and workloads are available.
+func releaseReady(ctx context.Context, k *kube, t *Target, r *releasev1.Release) ([]labs.Finding, error) {
+	objects, err := manifestObjects(r.Manifest)
+	if err != nil {
+		return []labs.Finding{{Expected: "a manifest of objects", Got: clip(err.Error(), 200), Look: "`helm get manifest " + r.Name + "`"}}, nil
+	}
+	var found []labs.Finding
+	for _, want := range objects {
+		o := unstructured.Unstructured{Object: want}
+		at := ref{APIVersion: o.GetAPIVersion(), Kind: o.GetKind(), Name: o.GetName(), Namespace: o.GetNamespace()}
+		if at.Namespace == "" {
+			at.Namespace = r.Namespace
+		}
+		live, err := k.objects(ctx, at)
+		switch {
+		case meta.IsNoMatchError(err):
+			found = append(found, labs.Finding{Expected: at.Kind + " " + at.Name, Got: "a cluster that knows no " + at.APIVersion + " " + at.Kind})
+			continue
+		case err != nil:
+			return nil, err
+		}
+		if len(live) == 0 {
+			found = append(found, labs.Finding{
+				Expected: fmt.Sprintf("%s %s of release %s", at.Kind, at.Name, r.Name), Got: "no such object",
+				Because: "it was deleted, or never made: the release's manifest has it",
+				Look:    fmt.Sprintf("`helm get manifest %s --namespace %s`", r.Name, r.Namespace),
+			})
+			continue
+		}
+		if changed := driftOf(r, want, &live[0]); len(changed) > 0 {
+			found = append(found, changed...)
+			continue
+		}
+		if !available(&live[0]) {
+			f := whyNotReady(ctx, k, t, at.Kind, at.Namespace, at.Name)
+			if f.Expected == "" {
+				f.Expected = fmt.Sprintf("%s %s to be available", at.Kind, at.Name)
+			}
+			if f.Got == "" && f.Because == "" {
+				f.Got = "a rollout that is not complete"
+				f.Look = fmt.Sprintf("`kubectl get %s %s --namespace %s`", strings.ToLower(at.Kind), at.Name, at.Namespace)
+			}
+			found = append(found, f)
+		}
+	}
+	return found[:min(len(found), mostFindings)], nil
+}
+
+// driftOf finds the fields of an object that differ from what the release's manifest sets.
+func driftOf(r *releasev1.Release, want map[string]any, live *unstructured.Unstructured) []labs.Finding {
+	var found []labs.Finding
+	for _, m := range mismatches(settled(want), live.Object) {
+		f := labs.Finding{
+			Expected: fmt.Sprintf("%s of %s %s to be %s, as release %s sets it", m.Path, live.GetKind(), live.GetName(), m.Want, r.Name),
+			Got:      m.Got,
+			Look:     fmt.Sprintf("`kubectl get %s %s --namespace %s -o yaml`", strings.ToLower(live.GetKind()), live.GetName(), live.GetNamespace()),
+		}
+		if who := changedBy(live, m.Path); who != "" {
+			f.Because = who + " changed this field after Helm had set it"
+		}
+		found = append(found, f)
+	}
+	return found
+}
+
+// settled is a manifest without what the cluster keeps in another form: fields
+// that are empty, which it drops, and a Secret's stringData, which becomes data.
+func settled(want map[string]any) map[string]any {
+	out, _ := dropEmpty(want).(map[string]any)
+	if out["kind"] == "Secret" {
+		delete(out, "stringData")
+	}
+	delete(out, "status")
+	return out
+}
+
+// dropEmpty leaves out null, empty maps and empty lists, however deep.
+func dropEmpty(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for k, e := range v {
+			if e = dropEmpty(e); e != nil {
+				out[k] = e
+			}
+		}
+		if len(out) > 0 {
+			return out
+		}
+		return nil
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			if out[i] = dropEmpty(e); out[i] == nil {
+				out[i] = map[string]any{}
+			}
+		}
+		if len(out) > 0 {
+			return out
+		}
+		return nil
+	}
+	return v
+}
+
+// changedBy names the kubectl that set a field to what it is now, as the cluster
+// records it; "" when it was not kubectl, or the field is inside a list.
+func changedBy(live *unstructured.Unstructured, path string) string {
+	for _, e := range live.GetManagedFields() {
+		if !strings.HasPrefix(e.Manager, "kubectl") || e.FieldsV1 == nil {
+			continue
+		}
+		var owned map[string]any
+		if json.Unmarshal(e.FieldsV1.Raw, &owned) != nil {
+			continue
+		}
+		if _, ok := valueAt(owned, "f:"+strings.ReplaceAll(path, ".", ".f:")); ok {
+			return clip(e.Manager, 40)
+		}
+	}
+	return ""
+}
+
+// available reports whether a workload has rolled out and all of it can be used.
+// Other kinds of object are available when they exist.
+func available(o *unstructured.Unstructured) bool {
+	num := func(fields ...string) int64 {
+		n, _, _ := unstructured.NestedInt64(o.Object, fields...)
+		return n
+	}
+	want, set, _ := unstructured.NestedInt64(o.Object, "spec", "replicas")
+	if !set {
+		want = 1
+	}
+	current := num("status", "observedGeneration") >= o.GetGeneration()
+	switch o.GetAPIVersion() + " " + o.GetKind() {
+	case "apps/v1 Deployment":
+		return current && num("status", "updatedReplicas") == want && num("status", "availableReplicas") == want && num("status", "replicas") == want
+	case "apps/v1 StatefulSet":
+		return current && num("status", "readyReplicas") == want && num("status", "replicas") == want
+	case "apps/v1 DaemonSet":
+		want = num("status", "desiredNumberScheduled")
+		return current && num("status", "updatedNumberScheduled") == want && num("status", "numberAvailable") == want
+	}
+	return true
+}
+
+// manifestObjects are the objects of a release's manifest, in order.
+func manifestObjects(manifest string) ([]map[string]any, error) {
+	docs := relutil.SplitManifests(manifest)
+	keys := slices.Collect(maps.Keys(docs))
+	slices.SortFunc(keys, func(a, b string) int {
+		if (relutil.BySplitManifestsOrder{a, b}).Less(0, 1) {
+			return -1
+		}
+		return 1
+	})
+	var out []map[string]any
+	for _, key := range keys {
+		var o map[string]any
+		if err := yaml.Unmarshal([]byte(docs[key]), &o); err != nil {
+			return nil, err
+		}
+		if len(o) > 0 {
+			out = append(out, o)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,409 @@
+package checker
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/kindlab/kindlab/labs"
+	"golang.org/x/net/http/httpguts"
+)
+
+const (
+	fromHost    = "host"
+	fromCluster = "cluster"
+)
+
+// Why a request got no answer, as the sample app's get says it.
+const (
+	kindDNS     = "dns"
+	kindRefused = "refused"
+	kindTimeout = "timeout"
+	kindReset   = "reset"
+	kindOther   = "other"
+)
+
+const (
+	probeProgram = "/hello"        // the sample app in the probe pod
+	answerTime   = 3 * time.Second // for one request
+	maxBody      = 1 << 20         // bytes of an answer
+	maxTimes     = 100
+)
+
+// httpCheck: requests that are answered as expected. From the host they go to a
+// published port; from the cluster they are made by the probe pod, through the
+// cluster's DNS and Services, each on a connection of its own. There a host name
+// of one word is a Service in the lab's namespace.
+type httpCheck struct {
+	URL     string            `yaml:"url"`
+	From    string            `yaml:"from"`   // host (the default) or cluster
+	Method  string            `yaml:"method"` // GET when empty
+	Headers map[string]string `yaml:"headers"`
+	Status  int               `yaml:"status"` // 200 when 0
+	Times   int               `yaml:"times"`  // how many requests; 1 when 0, at most 100
+	Expect  []expectation     `yaml:"expect"`
+}
+
+// An expectation is CEL over the answers. Variables: status (int), headers (map,
+// names in small letters), body (text), json (the body decoded) of the last
+// answer, and answers, a list of maps with the same four.
+type expectation struct {
+	That string `yaml:"that"` // what is expected, in words
+	True string `yaml:"true"` // CEL
+	Got  string `yaml:"got"`  // CEL that makes the text of what there is instead; may be empty
+}
+
+func (e expectation) compile() (isTrue, got *expression, err error) {
+	return compilePair(e.True, e.Got, []string{"status", "headers", "body", "json", "answers"})
+}
+
+// An httpAnswer is what came of one request.
+type httpAnswer struct {
+	Status  int               `json:"status"`
+	Headers map[string]string `json:"headers"`
+	Body    string            `json:"body"`
+	Error   string            `json:"error"`
+	Kind    string            `json:"kind"`
+}
+
+func (c *httpCheck) validate() error {
+	u, err := c.parse()
+	if err != nil {
+		return err
+	}
+	switch c.From {
+	case "", fromHost:
+		if !isLoopback(u.Hostname()) {
+			return fmt.Errorf("url: from the host only this machine is asked, as localhost or 127.0.0.1, not %s", u.Hostname())
+		}
+	case fromCluster:
+	default:
+		return fmt.Errorf("from is %s or %s, not %q", fromHost, fromCluster, c.From)
+	}
+	if !regexp.MustCompile(`^[A-Z]*$`).MatchString(c.Method) {
+		return fmt.Errorf("method %q is not one such as GET", c.Method)
+	}
+	for name, value := range c.Headers {
+		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+			return fmt.Errorf("headers: %q: %q cannot be sent", name, value)
+		}
+	}
+	if c.Status != 0 && (c.Status < 100 || c.Status > 599) {
+		return fmt.Errorf("status %d: use 100 to 599", c.Status)
+	}
+	if c.Times < 0 || c.Times > maxTimes {
+		return fmt.Errorf("times %d: use 1 to %d", c.Times, maxTimes)
+	}
+	for i, e := range c.Expect {
+		if e.That == "" {
+			return fmt.Errorf("expect %d: that is missing: what is expected, in words", i+1)
+		}
+		if _, _, err := e.compile(); err != nil {
+			return fmt.Errorf("expect %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+func (c *httpCheck) parse() (*url.URL, error) {
+	if c.URL == "" {
+		return nil, errors.New("url is missing")
+	}
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		return nil, fmt.Errorf("url: %w", err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
+		return nil, fmt.Errorf("url %q is not one such as http://localhost:8080/path", c.URL)
+	}
+	return u, nil
+}
+
+// isLoopback reports whether a host is this machine, by its name alone.
+func isLoopback(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// unannounced says that no event tells when an answer changes.
+func (c *httpCheck) unannounced() bool { return true }
+
+func (c *httpCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error) {
+	u, err := c.parse()
+	if err != nil {
+		return nil, err
+	}
+	ask := c.askHost
+	if c.From == fromCluster {
+		ask = c.askCluster
+	}
+	answers, err := ask(ctx, t, u)
+	if err != nil {
+		return nil, err
+	}
+	if f := c.unlike(ctx, t, u, answers); f != (labs.Finding{}) {
+		return []labs.Finding{f}, nil
+	}
+	return c.disappointed(ctx, answers)
+}
+
+func (c *httpCheck) status() int { return cmp.Or(c.Status, http.StatusOK) }
+
+// unlike is the finding when an answer is missing or has another status.
+func (c *httpCheck) unlike(ctx context.Context, t *Target, u *url.URL, answers []httpAnswer) labs.Finding {
+	i := slices.IndexFunc(answers, func(a httpAnswer) bool { return a.Error != "" || a.Status != c.status() })
+	if i < 0 {
+		return labs.Finding{}
+	}
+	a := answers[i]
+	f := labs.Finding{Expected: fmt.Sprintf("HTTP %d from %s", c.status(), c.URL), Got: a.String()}
+	if len(answers) > 1 {
+		f.Got += fmt.Sprintf(" for request %d of %d", i+1, max(c.Times, 1))
+	}
+	if a.Error == "" && a.Status != http.StatusServiceUnavailable {
+		if says := clip(a.Body, 120); says != "" && !strings.HasPrefix(says, "<") {
+			f.Because = fmt.Sprintf("the answer says: %s", says)
+		}
+		return f
+	}
+	if c.From == fromCluster {
+		return because(f, whyNot(ctx, t, u, a))
+	}
+	if a.Kind == kindRefused || a.Kind == kindReset {
+		return because(f, whyHostPortSilent(ctx, t, portOf(u)))
+	}
+	return f
+}
+
+// whyNot is the cause for which a request in the cluster went wrong.
+func whyNot(ctx context.Context, t *Target, u *url.URL, a httpAnswer) labs.Finding {
+	k, err := kubeOf(ctx, t)
+	if err != nil {
+		return labs.Finding{}
+	}
+	n, isService := parseService(u.Hostname(), t.Namespace)
+	switch {
+	case a.Kind == kindDNS:
+		return whyNoName(ctx, k, t, u.Hostname())
+	case isService:
+		return whyNoAnswer(ctx, k, t, n.namespace, n.service, portOf(u))
+	}
+	return labs.Finding{}
+}
+
+// disappointed are the findings of the expectations that do not hold.
+func (c *httpCheck) disappointed(ctx context.Context, answers []httpAnswer) ([]labs.Finding, error) {
+	if len(c.Expect) == 0 {
+		return nil, nil
+	}
+	all := make([]any, len(answers))
+	for i, a := range answers {
+		all[i] = a.variables()
+	}
+	vars := maps.Clone(all[len(all)-1].(map[string]any))
+	vars["answers"] = all
+	var out []labs.Finding
+	for _, e := range c.Expect {
+		isTrue, got, err := e.compile()
+		if err != nil {
+			return nil, err
+		}
+		f, holds, err := evaluate(ctx, isTrue, got, vars)
+		if err != nil {
+			return nil, err
+		}
+		if holds {
+			continue
+		}
+		f.Expected = e.That
+		if says := clip(answers[len(answers)-1].Body, 160); e.Got == "" && says != "" {
+			f.Got = "the answer " + says
+		}
+		f.Look = "`curl " + c.URL + "`"
+		if c.From == fromCluster {
+			f.Look = ""
+		}
+		out = append(out, f)
+	}
+	return out, nil
+}
+
+// String says what came, in words.
+func (a httpAnswer) String() string {
+	switch {
+	case a.Error == "":
+		return strings.TrimSpace(fmt.Sprintf("HTTP %d %s", a.Status, http.StatusText(a.Status)))
+	case a.Kind == kindRefused:
+		return "connection refused"
+	case a.Kind == kindTimeout:
+		return "no answer in time"
+	case a.Kind == kindReset:
+		return "a connection that was closed before the answer"
+	case a.Kind == kindDNS:
+		return "no such host name"
+	}
+	return clip(a.Error, 160)
+}
+
+// variables are what expectations see of an answer. json is null when the body is not JSON.
+func (a httpAnswer) variables() map[string]any {
+	headers := map[string]any{}
+	for name, value := range a.Headers {
+		headers[strings.ToLower(name)] = value
+	}
+	var decoded any
+	_ = json.Unmarshal([]byte(a.Body), &decoded)
+	return map[string]any{"status": a.Status, "headers": headers, "body": a.Body, "json": decoded}
+}
+
+func portOf(u *url.URL) int {
+	if n, err := strconv.Atoi(u.Port()); err == nil {
+		return n
+	}
+	if u.Scheme == "https" {
+		return 443
+	}
+	return 80
+}
+
+// askHost sends the requests from this machine, to this machine only. It stops
+// at the first that gets no answer.
+func (c *httpCheck) askHost(ctx context.Context, _ *Target, u *url.URL) ([]httpAnswer, error) {
+	// A course may name any host; what it resolves to is checked too.
+	dialer := &net.Dialer{Timeout: answerTime, Control: func(_, address string, _ syscall.RawConn) error {
+		at, err := netip.ParseAddrPort(address)
+		if err != nil || !at.Addr().Unmap().IsLoopback() {
+			return fmt.Errorf("%s is not this machine", address)
+		}
+		return nil
+	}}
+	client := &http.Client{
+		Timeout:   answerTime,
+		Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true, MaxResponseHeaderBytes: 1 << 16},
+		CheckRedirect: func(next *http.Request, before []*http.Request) error {
+			if next.URL.Host != u.Host || next.URL.Scheme != u.Scheme || len(before) > 5 {
+				return http.ErrUseLastResponse
+			}
+			return nil
+		},
+	}
+	var out []httpAnswer
+	for range max(c.Times, 1) {
+		a := c.ask(ctx, client)
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("asking %s: %w", c.URL, ctx.Err())
+		}
+		if out = append(out, a); a.Error != "" {
+			break
+		}
+	}
+	return out, nil
+}
+
+func (c *httpCheck) ask(ctx context.Context, client *http.Client) httpAnswer {
+	req, err := http.NewRequestWithContext(ctx, cmp.Or(c.Method, http.MethodGet), c.URL, nil)
+	if err != nil {
+		return httpAnswer{Error: err.Error(), Kind: kindOther}
+	}
+	for name, value := range c.Headers {
+		req.Header.Set(name, value)
+		if strings.EqualFold(name, "Host") {
+			req.Host = value
+		}
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return failed(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	if err != nil {
+		return failed(err)
+	}
+	a := httpAnswer{Status: resp.StatusCode, Headers: map[string]string{}, Body: string(body)}
+	for name, values := range resp.Header {
+		a.Headers[name] = strings.Join(values, ", ")
+	}
+	return a
+}
+
+// failed sorts why a request got no answer.
+func failed(err error) httpAnswer {
+	a := httpAnswer{Error: err.Error(), Kind: kindOther}
+	var timeout net.Error
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns):
+		a.Kind = kindDNS
+	case errors.Is(err, syscall.ECONNREFUSED):
+		a.Kind = kindRefused
+	case errors.As(err, &timeout) && timeout.Timeout():
+		a.Kind = kindTimeout
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		a.Kind = kindReset
+	}
+	return a
+}
+
+// askCluster has the requests sent by the probe pod, which stops at the first
+// that gets no answer.
+func (c *httpCheck) askCluster(ctx context.Context, t *Target, u *url.URL) ([]httpAnswer, error) {
+	k, err := kubeOf(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	out, err := k.inProbe(ctx, t, c.command(u, t.Namespace)...)
+	if err != nil {
+		return nil, err
+	}
+	var answers []httpAnswer
+	for lines := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var a httpAnswer
+		err := lines.Decode(&a)
+		if errors.Is(err, io.EOF) && len(answers) > 0 {
+			return answers, nil
+		} else if err != nil {
+			return nil, unreachable("the probe pod", fmt.Errorf("it said %q", clip(string(out), 120)))
+		}
+		answers = append(answers, a)
+	}
+}
+
+// command makes the probe pod send the requests.
+func (c *httpCheck) command(u *url.URL, namespace string) []string {
+	command := []string{probeProgram, "get", "-o", "json", "-timeout", answerTime.String()}
+	if c.Times > 1 {
+		command = append(command, "-n", strconv.Itoa(c.Times))
+	}
+	if c.Method != "" {
+		command = append(command, "-X", c.Method)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+		command = append(command, "-H", name+": "+c.Headers[name])
+	}
+	full := *u
+	if host := u.Hostname(); !strings.Contains(host, ".") && net.ParseIP(host) == nil {
+		full.Host = host + "." + namespace
+		if u.Port() != "" {
+			full.Host += ":" + u.Port()
+		}
+	}
+	return append(command, full.String())
+}

@@ -1,0 +1,346 @@
+package checker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/client-go/transport/spdy"
+	"k8s.io/klog/v2"
+	"k8s.io/streaming/pkg/httpstream"
+)
+
+// requestTime is how long one question to the cluster may take.
+const requestTime = 10 * time.Second
+
+// maxOutput is how much of a command's output in the probe pod is read, in bytes.
+const maxOutput = 8 << 20
+
+// A kube is a cluster to look at. It is safe for use by several goroutines.
+type kube struct {
+	typed   kubernetes.Interface
+	dynamic dynamic.Interface
+	watcher metadata.Interface // without a time limit
+	mapper  *restmapper.DeferredDiscoveryRESTMapper
+	config  *rest.Config // without a time limit, for streams
+}
+
+// newKube makes the clients. It does not connect.
+func newKube(config *rest.Config) (*kube, error) {
+	if config == nil {
+		return nil, unreachable("the cluster", errors.New("no cluster is set up"))
+	}
+	streams := rest.CopyConfig(config)
+	// The server is fair to all; the client's own limit of 5 a second would only make a class wait.
+	streams.QPS = -1
+	streams.UserAgent = "kindlab"
+	streams.WarningHandler = rest.NoWarnings{}
+	streams.WarningHandlerWithContext = nil
+	streams.Timeout = 0
+	asks := rest.CopyConfig(streams)
+	asks.Timeout = requestTime
+
+	k := &kube{config: streams}
+	var errs [4]error
+	k.typed, errs[0] = kubernetes.NewForConfig(asks)
+	k.dynamic, errs[1] = dynamic.NewForConfig(asks)
+	k.watcher, errs[2] = metadata.NewForConfig(streams)
+	known, err := discovery.NewDiscoveryClientForConfig(asks)
+	errs[3] = err
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, fmt.Errorf("making a client of the cluster: %w", err)
+	}
+	k.mapper = restmapper.NewDeferredDiscoveryRESTMapperWithContext(memory.NewMemCacheClientWithContext(known))
+	return k, nil
+}
+
+type kubeKey struct{}
+
+// withKube makes kubeOf find k, so that one lab's checks share its connections
+// and what it has learned about the cluster's kinds.
+func withKube(ctx context.Context, k *kube) context.Context {
+	return context.WithValue(ctx, kubeKey{}, k)
+}
+
+// kubeOf is the target's cluster.
+func kubeOf(ctx context.Context, t *Target) (*kube, error) {
+	if k, ok := ctx.Value(kubeKey{}).(*kube); ok {
+		return k, nil
+	}
+	return newKube(t.Cluster)
+}
+
+// kubeError sorts what came back: an answer that a thing does not exist stays as
+// it is (see [apierrors.IsNotFound] and [meta.IsNoMatchError]); whatever means
+// that nothing is known is marked as unreachable. doing is what was tried.
+func kubeError(doing string, err error) error {
+	var status apierrors.APIStatus
+	switch {
+	case err == nil, apierrors.IsNotFound(err), meta.IsNoMatchError(err), errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, context.DeadlineExceeded), !errors.As(err, &status),
+		apierrors.IsServiceUnavailable(err), apierrors.IsTooManyRequests(err), apierrors.IsInternalError(err),
+		apierrors.IsServerTimeout(err), apierrors.IsTimeout(err):
+		return unreachable("the cluster", plainly(err))
+	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
+		return fmt.Errorf("%s: the cluster does not allow it: %w", doing, err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// plainly says a failed connection in few words.
+func plainly(err error) error {
+	var op *net.OpError
+	var timeout net.Error
+	switch {
+	case errors.As(err, &op) && op.Addr != nil && op.Op == "dial":
+		return fmt.Errorf("nothing answers at %s", op.Addr)
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return errors.New("it does not answer in time")
+	}
+	return err
+}
+
+// resource finds what serves objects of the kind: in one namespace, or in none
+// when the kind has no namespaces.
+func (k *kube) resource(ctx context.Context, apiVersion, kind, namespace string) (dynamic.ResourceInterface, error) {
+	gv, err := schema.ParseGroupVersion(apiVersion)
+	if err != nil {
+		return nil, fmt.Errorf("apiVersion %q: %w", apiVersion, err)
+	}
+	// The library would log to stderr what is returned as an error anyway.
+	m, err := k.mapper.RESTMappingWithContext(klog.NewContext(ctx, klog.Logger{}), schema.GroupKind{Group: gv.Group, Kind: kind}, gv.Version)
+	if err != nil {
+		return nil, kubeError("asking what the cluster knows of "+kind, err)
+	}
+	if m.Scope.Name() == meta.RESTScopeNameRoot {
+		return k.dynamic.Resource(m.Resource), nil
+	}
+	return k.dynamic.Resource(m.Resource).Namespace(namespace), nil
+}
+
+// objects reads those that r means, by name: at most one, and none is no error.
+// [meta.IsNoMatchError] of the error says that the cluster has no such kind.
+func (k *kube) objects(ctx context.Context, r ref) ([]unstructured.Unstructured, error) {
+	of, err := k.resource(ctx, r.APIVersion, r.Kind, r.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	if r.Name != "" {
+		o, err := of.Get(ctx, r.Name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return nil, nil
+		} else if err != nil {
+			return nil, kubeError("reading "+r.Kind+" "+r.Name, err)
+		}
+		return []unstructured.Unstructured{*o}, nil
+	}
+	list, err := of.List(ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(r.Labels).String()})
+	if err != nil {
+		return nil, kubeError("listing "+r.Kind, err)
+	}
+	return list.Items, nil
+}
+
+// exec runs a command in a container and returns what it wrote. A command that
+// failed is no error when it wrote something to stdout.
+func (k *kube) exec(ctx context.Context, p Probe, command ...string) (stdout []byte, err error) {
+	req := k.typed.CoreV1().RESTClient().Post().Resource("pods").Namespace(p.Namespace).Name(p.Pod).SubResource("exec").
+		VersionedParams(&corev1.PodExecOptions{Container: p.Container, Command: command, Stdout: true, Stderr: true}, scheme.ParameterCodec)
+	old, err := remotecommand.NewSPDYExecutor(k.config, http.MethodPost, req.URL())
+	if err != nil {
+		return nil, fmt.Errorf("running %s in pod %s: %w", command[0], p.Pod, err)
+	}
+	exec, err := remotecommand.NewWebSocketExecutor(k.config, http.MethodGet, req.URL().String())
+	if err == nil {
+		exec, err = remotecommand.NewFallbackExecutor(exec, old, func(err error) bool {
+			return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("running %s in pod %s: %w", command[0], p.Pod, err)
+	}
+	out, problem := &capped{left: maxOutput}, &capped{left: 4 << 10}
+	err = exec.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: out, Stderr: problem})
+	switch {
+	case out.Len() > 0:
+		return out.Bytes(), nil
+	case ctx.Err() != nil:
+		return nil, unreachable("the cluster", plainly(ctx.Err()))
+	case err != nil && problem.Len() > 0:
+		return nil, fmt.Errorf("running %s in pod %s: %w: %s", command[0], p.Pod, err, clip(problem.String(), 200))
+	case err != nil:
+		return nil, kubeError(fmt.Sprintf("running %s in pod %s", command[0], p.Pod), err)
+	}
+	return nil, nil
+}
+
+// inProbe runs a command in the probe pod. Whatever goes wrong is an error of
+// the environment, never of the learner.
+func (k *kube) inProbe(ctx context.Context, t *Target, command ...string) ([]byte, error) {
+	if t.Probe.Pod == "" {
+		return nil, unreachable("the probe pod", errors.New("none is set up"))
+	}
+	out, err := k.exec(ctx, t.Probe, command...)
+	switch {
+	case err != nil && !errors.Is(err, errUnreachable):
+		return nil, unreachable("the probe pod", err)
+	case err == nil && len(out) == 0:
+		return nil, unreachable("the probe pod", errors.New("it said nothing"))
+	}
+	return out, err
+}
+
+// capped keeps the first bytes that are written and swallows the rest.
+type capped struct {
+	bytes.Buffer
+	left int
+}
+
+func (c *capped) Write(p []byte) (int, error) {
+	keep := min(len(p), c.left)
+	c.left -= keep
+	c.Buffer.Write(p[:keep])
+	return len(p), nil
+}
+
+// listensInside reports whether something listens on a pod's port for those
+// inside the pod. Together with a pod address that refuses, it tells an app that
+// listens on 127.0.0.1 only. known is false when it could not be found out.
+func (k *kube) listensInside(ctx context.Context, namespace, pod string, port int) (listens, known bool) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	transport, upgrader, err := spdy.RoundTripperFor(k.config)
+	if err != nil {
+		return false, false
+	}
+	url := k.typed.CoreV1().RESTClient().Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward").URL()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url.String(), nil)
+	if err != nil {
+		return false, false
+	}
+	conn, _, err := spdy.Negotiate(upgrader, &http.Client{Transport: transport}, req, "portforward.k8s.io")
+	if err != nil {
+		return false, false
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+
+	headers := http.Header{}
+	headers.Set(corev1.PortHeader, strconv.Itoa(port))
+	headers.Set(corev1.PortForwardRequestIDHeader, "0")
+	headers.Set(corev1.StreamType, corev1.StreamTypeError)
+	trouble, err := conn.CreateStream(headers)
+	if err != nil {
+		return false, false
+	}
+	trouble.Close() // nothing is written to it
+	headers.Set(corev1.StreamType, corev1.StreamTypeData)
+	data, err := conn.CreateStream(headers)
+	if err != nil {
+		return false, false
+	}
+	if _, err := io.WriteString(data, "GET / HTTP/1.0\r\n\r\n"); err != nil {
+		return false, false
+	}
+	if n, _ := data.Read(make([]byte, 1)); n > 0 {
+		return true, true
+	}
+	data.Reset()
+	said, _ := io.ReadAll(io.LimitReader(trouble, 4<<10))
+	refused := strings.Contains(string(said), "refused")
+	return false, refused
+}
+
+// watched are the kinds of object whose changes wake the engine.
+func watched() []schema.GroupVersionResource {
+	return []schema.GroupVersionResource{
+		{Group: "apps", Version: "v1", Resource: "deployments"},
+		{Group: "apps", Version: "v1", Resource: "replicasets"},
+		{Version: "v1", Resource: "pods"},
+		{Version: "v1", Resource: "services"},
+		{Version: "v1", Resource: "configmaps"},
+		{Version: "v1", Resource: "secrets"},
+		{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"},
+	}
+}
+
+// isWatched reports whether changes of the kind of object wake the engine.
+func isWatched(apiVersion, kind string) bool {
+	switch apiVersion + " " + kind {
+	case "apps/v1 Deployment", "apps/v1 ReplicaSet", "v1 Pod", "v1 Service", "v1 ConfigMap", "v1 Secret",
+		"discovery.k8s.io/v1 EndpointSlice":
+		return true
+	}
+	return false
+}
+
+// watch calls changed for every change in the namespace, and each time that the
+// connection is back, until ctx ends.
+func (k *kube) watch(ctx context.Context, namespace string, changed func()) {
+	var all sync.WaitGroup
+	for _, gvr := range watched() {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				k.watchOne(ctx, gvr, namespace, changed)
+				pause(ctx, time.Second)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// watchOne follows one kind of object until its stream ends. What there is
+// already comes first, so nothing that happened between two streams is missed.
+func (k *kube) watchOne(ctx context.Context, gvr schema.GroupVersionResource, namespace string, changed func()) {
+	// An object that vanished between two streams is announced by no event.
+	changed()
+	w, err := k.watcher.Resource(gvr).Namespace(namespace).Watch(ctx, metav1.ListOptions{})
+	if err != nil {
+		return
+	}
+	defer w.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case _, open := <-w.ResultChan():
+			if !open {
+				return
+			}
+			changed()
+		}
+	}
+}
+
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}

@@ -1,0 +1,24 @@
+package checker
+
+import (
+	"github.com/kindlab/kindlab/labs"
+	"github.com/moby/moby/client"
+	"k8s.io/client-go/rest"
+)
+
+// A Target is one attendee's world for one lab.
+type Target struct {
+	Lab       *labs.Lab // with the attendee's values
+	Namespace string    // where the lab's Kubernetes objects are
+	Work      string    // the lab's work folder on this machine
+	Docker    *client.Client
+	Cluster   *rest.Config // nil when the lab needs no cluster
+	Probe     Probe
+	Registry  string // the local registry as image names spell it, such as localhost:5001
+	Attendee  string
+}
+
+// A Probe is a running pod of the sample app from which requests are made inside the cluster.
+type Probe struct {
+	Namespace, Pod, Container string
+}

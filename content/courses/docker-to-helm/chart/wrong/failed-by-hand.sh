@@ -1,0 +1,3 @@
+kubectl set image deployment/hello hello=@{registry}/hello:broken
+sleep 3
+kubectl rollout undo deployment/hello

@@ -1,0 +1,1 @@
+helm install hello greeter --set replicas=@{replicas} --wait --timeout 60s

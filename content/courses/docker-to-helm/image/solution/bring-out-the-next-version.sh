@@ -1,0 +1,3 @@
+sed -e 's/^ENV .*/ENV APP_COLOR="@{next}" APP_VERSION="v2" MESSAGE="@{word}-again"/' Dockerfile >Dockerfile.next
+docker build --quiet --tag hello-@{attendee}:next --file Dockerfile.next .
+docker run --detach --name hello-@{attendee}-next --publish 127.0.0.1:@{nextPort}:3000 hello-@{attendee}:next

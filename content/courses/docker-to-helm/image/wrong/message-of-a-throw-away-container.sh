@@ -1,0 +1,1 @@
+docker run --rm --env MESSAGE=@{word} hello-@{attendee}:@{colour} once @{word}

@@ -1,0 +1,1 @@
+docker run --detach --name hello-@{attendee} hello-@{attendee}:@{colour}

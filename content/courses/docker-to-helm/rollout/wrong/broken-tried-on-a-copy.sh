@@ -1,0 +1,2 @@
+kubectl create deployment broken --image=@{registry}/hello:broken
+sleep 3

@@ -1,0 +1,3 @@
+kubectl set image deployment/api hello=@{registry}/hello:v3
+kubectl annotate --overwrite deployment/api kubernetes.io/change-cause=@{cause}
+kubectl rollout status deployment/api --timeout=120s

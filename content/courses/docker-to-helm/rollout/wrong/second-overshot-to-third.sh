@@ -1,0 +1,2 @@
+kubectl set image deployment/api hello=@{registry}/hello:v3
+kubectl rollout status deployment/api --timeout=120s

@@ -1,0 +1,4 @@
+kubectl exec client -- /hello get -X POST http://watcher/reset
+kubectl set image deployment/api hello=@{registry}/hello:broken
+kubectl rollout undo deployment/api --to-revision=1
+kubectl rollout status deployment/api --timeout=120s

@@ -1,0 +1,123 @@
+package site
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/kindlab/kindlab/labs"
+)
+
+// A pageState is what changes on the page of a lab.
+type pageState struct {
+	Tasks  []taskState `json:"tasks"`
+	Labs   []labState  `json:"labs"` // of the course, for the list beside the text
+	Solved int         `json:"solved"`
+	Total  int         `json:"total"`
+}
+
+type taskState struct {
+	ID     string       `json:"id"`
+	State  labs.State   `json:"state"`
+	Mark   string       `json:"mark"`
+	Word   string       `json:"word"`
+	Checks []checkState `json:"checks"`
+}
+
+type checkState struct {
+	ID    string     `json:"id"`
+	State labs.State `json:"state"`
+	That  string     `json:"that"`
+	HTML  string     `json:"html"` // what the check says, as the page has it
+	Stuck bool       `json:"stuck,omitempty"`
+}
+
+type labState struct {
+	ID     string `json:"id"`
+	Solved int    `json:"solved"`
+	Total  int    `json:"total"`
+}
+
+// state is what the page of a lab would show now, and how often the lab was reset.
+func (s *Site) state(c *labs.Course, l *labs.Lab) (pageState, int, error) {
+	seen, epoch := s.hub.known(key{c.ID, l.ID})
+	reached, err := s.cfg.Progress(c.ID)
+	if err != nil {
+		return pageState{}, epoch, fmt.Errorf("reading the progress: %w", err)
+	}
+	reached = with(reached, l.ID, seen)
+	var out pageState
+	for _, t := range viewTasks(l, seen, reached, time.Now()) {
+		ts := taskState{ID: t.ID, State: t.State, Mark: t.Mark, Word: t.Word}
+		for _, check := range t.Checks {
+			var b strings.Builder
+			if err := s.pages["lab"].ExecuteTemplate(&b, "said", check); err != nil {
+				return out, epoch, fmt.Errorf("rendering check %s: %w", check.ID, err)
+			}
+			ts.Checks = append(ts.Checks, checkState{check.ID, check.State, check.That, b.String(), check.Stuck})
+		}
+		out.Tasks = append(out.Tasks, ts)
+	}
+	for _, v := range viewLabs(c, reached, l.ID) {
+		out.Labs = append(out.Labs, labState{v.ID, v.Solved, v.Total})
+		if v.Here {
+			out.Solved, out.Total = v.Solved, v.Total
+		}
+	}
+	return out, epoch, nil
+}
+
+// events streams the state of a lab's page: at once, and whenever it changes.
+// The state is made anew at each beat too, as some of it changes without a
+// verdict: a hint is offered after a while, another process solves another lab.
+func (s *Site) events(w http.ResponseWriter, r *http.Request) {
+	c, l, ok := s.find(w, r)
+	if !ok {
+		return
+	}
+	wake, leave := s.hub.join(key{c.ID, l.ID})
+	defer leave()
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // for a proxy in front of a class
+	out := http.NewResponseController(w)
+	beat := time.NewTicker(s.beat)
+	defer beat.Stop()
+
+	_, began := s.hub.known(key{c.ID, l.ID})
+	message := []byte("retry: 2000\n")
+	var last []byte
+	for {
+		state, epoch, err := s.state(c, l)
+		data, jsonErr := json.Marshal(state)
+		switch {
+		case err != nil || jsonErr != nil:
+			s.log.WarnContext(r.Context(), "sending the verdicts", "lab", l.ID, "err", err, "json", jsonErr)
+			message = append(message, ": no news\n\n"...)
+		case epoch != began:
+			began = epoch
+			message = append(message, "event: reload\ndata: {}\n\n"...)
+		case bytes.Equal(data, last):
+			message = append(message, ": still here\n\n"...)
+		default:
+			message = fmt.Appendf(message, "event: state\ndata: %s\n\n", data)
+			last = data
+		}
+		// A browser that is gone without a word must not hold its watcher for ever.
+		_ = out.SetWriteDeadline(time.Now().Add(2 * s.beat))
+		if _, err := w.Write(message); err != nil || out.Flush() != nil {
+			return
+		}
+		message = message[:0]
+		select {
+		case <-wake:
+		case <-beat.C:
+		case <-r.Context().Done():
+			return
+		case <-s.ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/kindlab/kindlab/labs"
+)
+
+// Config is what a site needs from the outside. Courses, Lab, Watch and Progress
+// must be set.
+type Config struct {
+	Courses []*labs.Course
+	Current string // the course that `up` was asked for; may be empty
+
+	// Lab is the attendee's own version of a lab, with their values.
+	Lab func(course, lab string) (*labs.Lab, error)
+
+	// Watch calls send with the verdicts of a lab, all of them, each time one
+	// changes, until ctx ends. It also sees to it that Progress remembers what passed.
+	Watch func(ctx context.Context, course, lab string, send func([]labs.Verdict))
+
+	// Progress is what the attendee has reached in a course.
+	Progress func(course string) (labs.Progress, error)
+
+	// Reset brings a lab back to its beginning, its Progress too, and says each
+	// step. It may be nil: then pages offer none.
+	Reset func(ctx context.Context, course, lab string, step func(string)) error
+
+	// Hint records that the hint of a check was opened. It may be nil.
+	Hint func(course, lab, check string)
+
+	// Place is where a lab's commands run. It may be nil.
+	Place func(course, lab string) Place
+
+	// Hosts are names that the site answers to beside those of the loopback.
+	Hosts []string
+
+	Log     *slog.Logger // nil for none
+	Version string
+}
+
+// Place is where the commands of a lab run. Any field may be empty.
+type Place struct {
+	Work       string // the attendee's work folder
+	Kubeconfig string // path of the environment's kubeconfig
+	Namespace  string
+	Shell      string // the command that opens a shell there; empty for `kindlab shell LAB`
+}
+
+// A Site serves the pages. Use [New].
+type Site struct {
+	cfg      Config
+	log      *slog.Logger
+	text     *textRenderer
+	assets   *assets
+	pages    map[string]*template.Template
+	hub      *hub
+	handler  http.Handler
+	ctx      context.Context // ends with Close
+	cancel   context.CancelFunc
+	mu       sync.Mutex
+	resets   map[key]bool // labs being reset now
+	beat     time.Duration
+	resetFor time.Duration
+}
+
+// New makes a site. Close ends what it started.
+func New(cfg Config) (*Site, error) {
+	switch {
+	case cfg.Lab == nil, cfg.Watch == nil, cfg.Progress == nil:
+		return nil, errors.New("making the site: Config needs Lab, Watch and Progress")
+	}
+	for _, c := range cfg.Courses {
+		if c.ID == "api" || c.ID == "assets" {
+			return nil, fmt.Errorf("making the site: a course cannot be called %q: the site has a page of that name", c.ID)
+		}
+	}
+	s := &Site{
+		cfg:      cfg,
+		log:      cfg.Log,
+		text:     newTextRenderer(),
+		resets:   map[key]bool{},
+		beat:     15 * time.Second,
+		resetFor: 10 * time.Minute,
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if s.assets, err = newAssets(); err != nil {
+		return nil, fmt.Errorf("making the site: %w", err)
+	}
+	if s.pages, err = parsePages(s.assets); err != nil {
+		return nil, fmt.Errorf("making the site: %w", err)
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.hub = newHub(s.ctx, cfg.Watch)
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.catalogue)
+	mux.HandleFunc("GET /{course}/{$}", s.course)
+	mux.HandleFunc("GET /{course}/{lab}/{$}", s.lab)
+	mux.HandleFunc("GET /{course}/{lab}/events", s.events)
+	mux.HandleFunc("POST /{course}/{lab}/hints/{check}", s.hint)
+	mux.HandleFunc("POST /{course}/{lab}/reset", s.reset)
+	mux.HandleFunc("GET /api/{course}/status", s.status)
+	mux.Handle("GET /assets/{name}", s.assets)
+	mux.HandleFunc("/", s.notFound)
+	s.handler = guard(cfg.Hosts, mux)
+	return s, nil
+}
+
+// ServeHTTP answers a request.
+func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// Close ends watchers, resets and open event streams. A server that shuts down
+// waits for its streams, so call it first: http.Server.RegisterOnShutdown does.
+func (s *Site) Close() { s.cancel() }
+
+// find is the course and, when the path names one, the attendee's lab. When they
+// are not there it answers the request itself and ok is false.
+func (s *Site) find(w http.ResponseWriter, r *http.Request) (c *labs.Course, l *labs.Lab, ok bool) {
+	for _, known := range s.cfg.Courses {
+		if known.ID == r.PathValue("course") {
+			c = known
+		}
+	}
+	if c == nil {
+		s.notFound(w, r)
+		return nil, nil, false
+	}
+	name := r.PathValue("lab")
+	if name == "" {
+		return c, nil, true
+	}
+	if c.Lab(name) == nil {
+		s.notFound(w, r)
+		return nil, nil, false
+	}
+	l, err := s.cfg.Lab(c.ID, name)
+	if err != nil {
+		s.fail(w, r, fmt.Errorf("preparing lab %s: %w", name, err))
+		return nil, nil, false
+	}
+	return c, l, true
+}
