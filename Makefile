@@ -16,7 +16,7 @@ LDFLAGS := -s -w \
 
 export CGO_ENABLED = 0
 
-.PHONY: build apps run test lint fuzz e2e prove clean
+.PHONY: build apps run test fuzz e2e prove clean
 build: apps
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/kindlab ./cmd/kindlab
 
@@ -31,12 +31,28 @@ apps:
 run: build
 	bin/kindlab up $(COURSE)
 
+# go test, with a count at the end.
+GOTEST = $(GO) run gotest.tools/gotestsum@v1.13.0 --format pkgname --
+
 test: apps
-	$(GO) vet ./...
-	$(GO) test ./...
+	$(GO) vet -tags e2e ./...
+	$(GOTEST) ./...
+
+# An image with a shell, for pods that are broken in ways the sample app cannot be.
+KINDLAB_TEST_TOOLS ?= busybox:1.37
+E2E = $(CURDIR)/bin/e2e
+E2E_KINDLAB = KINDLAB_STATE=$(E2E)/state KINDLAB_WORK=$(E2E)/work KINDLAB_CLUSTER=kindlab-e2e KINDLAB_ATTENDEE=e2e bin/kindlab
 
 e2e: build
-	$(GO) test -tags e2e -count=1 -timeout 20m ./checker ./provision ./site ./cmd/kindlab
+	@trap '$(E2E_KINDLAB) down' EXIT; set -e; \
+	$(E2E_KINDLAB) up $(COURSE) --no-site; \
+	registry=$$($(E2E_KINDLAB) status -o json | sed -n 's/.*"registry": "\(.*\)".*/\1/p'); \
+	docker image inspect $(KINDLAB_TEST_TOOLS) >/dev/null 2>&1 || docker pull $(KINDLAB_TEST_TOOLS); \
+	docker tag $(KINDLAB_TEST_TOOLS) $$registry/tools:1; \
+	docker push -q $$registry/tools:1; \
+	docker rmi $$registry/tools:1 >/dev/null; \
+	KINDLAB_TEST_KUBECONFIG=$(E2E)/state/kube/kindlab-e2e.yaml KINDLAB_TEST_HELLO=$$registry/hello:v1 KINDLAB_TEST_TOOLS=$$registry/tools:1 \
+		$(GOTEST) -tags e2e -count=1 -timeout 25m ./checker ./site ./cmd/kindlab
 
 prove: build
 	bin/kindlab course prove --course $(COURSE)

@@ -212,7 +212,8 @@ func evaluate(ctx context.Context, isTrue, got *expression, vars map[string]any)
 	}
 	if got != nil {
 		if v, err := got.eval(ctx, vars); err == nil {
-			f.Got = celText(v)
+			// The author's own words say more than the expression; the check's sentence says what is expected.
+			f.Expected, f.Got = "", celText(v)
 		}
 	}
 	return f, false, nil

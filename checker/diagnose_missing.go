@@ -3,12 +3,14 @@ package checker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/kindlab/kindlab/labs"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 )
 
@@ -97,9 +99,16 @@ func (d diagnosis) elsewhere(r ref) (namespace, lab string) {
 		if ns.Name == d.namespace || ns.DeletionTimestamp != nil {
 			continue
 		}
-		if found, err := d.k.objects(d.ctx, r); err == nil && len(found) > 0 {
+		found, err := d.k.objects(d.ctx, r)
+		// What another lab begins with is there anyway and says nothing about a wrong namespace.
+		if err == nil && len(found) > 0 && !startState(found[0]) {
 			return ns.Name, ns.Labels[labLabel]
 		}
 	}
 	return "", ""
+}
+
+// startState reports whether kindlab made the object, as a part of a lab's start state.
+func startState(o unstructured.Unstructured) bool {
+	return slices.ContainsFunc(o.GetManagedFields(), func(m metav1.ManagedFieldsEntry) bool { return m.Manager == "kindlab" })
 }

@@ -138,6 +138,9 @@ func publisher(all []container.Summary, port int) (*container.Summary, *containe
 // whyHostPortSilent says why nothing answers on a TCP port of this machine that a container
 // should publish. It fills Because, Nearest and Look; the caller knows what was expected.
 func whyHostPortSilent(ctx context.Context, t *Target, port int) labs.Finding {
+	if t.Lab != nil && !t.Lab.Wants("docker") {
+		return labs.Finding{Because: fmt.Sprintf("nothing listens on port %d of this machine", port)}
+	}
 	d, err := dockerOf(t)
 	if err != nil {
 		return labs.Finding{Because: "nothing listens there, and Docker cannot be asked why"}

@@ -358,7 +358,7 @@ func engineOf(t *testing.T, answers map[string]string) *Target {
 	t.Cleanup(srv.Close)
 	api, err := client.New(client.WithHost("tcp://"+srv.Listener.Addr().String()), client.WithAPIVersion("1.41"))
 	require.NoError(t, err)
-	return &Target{Docker: api, Attendee: "me", Lab: &labs.Lab{ID: "first-image"}}
+	return &Target{Docker: api, Attendee: "me", Lab: &labs.Lab{ID: "first-image", Needs: []string{"docker"}}}
 }
 
 func TestDockerUnreachable(t *testing.T) {

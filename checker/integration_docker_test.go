@@ -58,7 +58,7 @@ func newWorld(t *testing.T) *world {
 	api, err := client.New(client.FromEnv)
 	require.NoError(t, err)
 	w := &world{T: t, dir: t.TempDir(), name: fmt.Sprintf("chk%d", time.Now().UnixNano()%1_000_000)}
-	w.target = &Target{Docker: api, Attendee: w.name, Lab: &labs.Lab{ID: "e2e"}}
+	w.target = &Target{Docker: api, Attendee: w.name, Lab: &labs.Lab{ID: "e2e", Needs: []string{"docker"}}}
 	t.Cleanup(func() {
 		own := "label=" + attendeeLabel + "=" + w.name
 		if ids := w.try("docker", "ps", "-aq", "--filter", own); ids != "" {

@@ -50,8 +50,8 @@ func newCluster(t *testing.T) *cluster {
 	k, err := newKube(config)
 	require.NoError(t, err)
 	w := &cluster{k: k, prefix: fmt.Sprintf("chk-%d", time.Now().UnixMilli()%1_000_000),
-		tools: cmp.Or(os.Getenv("KINDLAB_TEST_TOOLS"), "kindlab-testbed/tools:1"),
-		hello: cmp.Or(os.Getenv("KINDLAB_TEST_HELLO"), "chk/hello:v1")}
+		tools: cmp.Or(os.Getenv("KINDLAB_TEST_TOOLS"), "busybox:1.37"),
+		hello: cmp.Or(os.Getenv("KINDLAB_TEST_HELLO"), "localhost:5001/hello:v1")}
 
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(server.Close)

@@ -26,6 +26,10 @@ type Course struct {
 // id is how courses and labs are called: as folders, in commands, and in namespaces.
 var id = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}[a-z0-9]$`)
 
+// ValidID reports whether a name can be that of a course, a lab or an attendee:
+// small letters, digits and '-', 2 to 32 of them.
+func ValidID(name string) bool { return id.MatchString(name) }
+
 // ErrNotCourse says that a folder holds no course.yaml.
 var ErrNotCourse = errors.New("not a course: it has no course.yaml")
 
@@ -50,9 +54,9 @@ func Load(fsys fs.FS, courseID string) (*Course, error) {
 		Goal  string      `yaml:"goal"`
 		Labs  []yaml.Node `yaml:"labs"`
 	}
-	decodeInto(&ps, "course.yaml", string(src), 1, &head)
+	readable := decodeInto(&ps, "course.yaml", string(src), 1, &head)
 	c.Title, c.Goal = head.Title, head.Goal
-	if len(ps) == 0 {
+	if readable {
 		for _, need := range []struct{ name, is string }{{"title", head.Title}, {"goal", head.Goal}} {
 			if need.is == "" {
 				ps.add("course.yaml", 0, "%s is missing", need.name)

@@ -3,6 +3,7 @@ package labs
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -158,9 +159,11 @@ func parseTemplate(c *Course, labID, text string) (*Lab, Problems) {
 	}
 	lab.Specs = map[string]ValueSpec{}
 	sample := Values{}
-	for name, spec := range head.Values {
+	lines := valueLines(front)
+	for _, name := range slices.Sorted(maps.Keys(head.Values)) {
+		spec := head.Values[name]
 		if wrong := spec.validate(name); wrong != "" {
-			ps.add(lab.file, 1+lineOf(front, name+":"), "%s", wrong)
+			ps.add(lab.file, lines[name], "%s", wrong)
 			continue
 		}
 		lab.Specs[name] = spec
@@ -212,13 +215,19 @@ func splitFrontMatter(text string) (front, body string, ok bool) {
 	return front, strings.Repeat("\n", strings.Count(front, "\n")+2) + rest[end+len("---\n"):], true
 }
 
-// lineOf is the 1-based line on which text first holds word; 1 when it does not.
-func lineOf(text, word string) int {
-	i := strings.Index(text, word)
-	if i < 0 {
-		return 1
+// valueLines are the lines of the page on which its front matter names the values.
+func valueLines(front string) map[string]int {
+	var head struct {
+		Values yaml.Node `yaml:"values"`
 	}
-	return 1 + strings.Count(text[:i], "\n")
+	if n, err := parseYAML(front, 2); err == nil && n != nil {
+		_ = n.Decode(&head)
+	}
+	lines := map[string]int{}
+	for i := 0; i+1 < len(head.Values.Content); i += 2 {
+		lines[head.Values.Content[i].Value] = head.Values.Content[i].Line
+	}
+	return lines
 }
 
 // A File belongs to a lab, with the attendee's values filled in.

@@ -84,11 +84,15 @@ func (c *Course) lintLinks(file, md string, ps *Problems) {
 			dest = string(n.Destination)
 		case *ast.Image:
 			dest = string(n.Destination)
+		case *ast.AutoLink:
+			if n.AutoLinkType == ast.AutoLinkURL {
+				dest = string(n.URL([]byte(md)))
+			}
 		}
 		if !entering || dest == "" {
 			return ast.WalkContinue, nil
 		}
-		line := lineOf(md, "]("+dest)
+		line := 1 + strings.Count(md[:max(0, n.Pos())], "\n")
 		u, err := url.Parse(dest)
 		switch {
 		case err != nil:

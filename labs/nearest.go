@@ -1,8 +1,8 @@
 package labs
 
 // Nearest returns the candidate that a person most likely meant by word, or ""
-// when none is close: at most a third of its letters may differ, counted as edits
-// (Damerau-Levenshtein, optimal string alignment).
+// when none is close: at most one letter and a third of all may differ, counted as
+// edits (Damerau-Levenshtein, optimal string alignment).
 func Nearest(word string, candidates []string) string {
 	best, bestAt := "", len([]rune(word))/3+1
 	for _, c := range candidates {

@@ -3,6 +3,7 @@ package labs
 import (
 	"fmt"
 	"io/fs"
+	"regexp"
 	"strings"
 	"time"
 
@@ -108,9 +109,9 @@ func (l *Lab) parse(v Values) Problems {
 			continue
 		}
 		seg := h.Lines().At(0)
-		title := strings.TrimSpace(string(seg.Value([]byte(src))))
+		title := strings.Join(strings.Fields(string(h.Lines().Value([]byte(src)))), " ")
 		lineStart := 1 + strings.LastIndexByte(src[:seg.Start], '\n')
-		after := afterHeading(src, seg.Stop)
+		after := afterHeading(src, h.Lines().At(h.Lines().Len()-1).Stop, hashes.MatchString(src[lineStart:]))
 		if h.Level == 1 {
 			if task == nil {
 				introFrom = after
@@ -138,8 +139,12 @@ func (l *Lab) parse(v Values) Problems {
 // plain drops the code marks from a heading.
 func plain(title string) string { return strings.ReplaceAll(title, "`", "") }
 
-// afterHeading is the offset of the line after a heading, underline included.
-func afterHeading(src string, stop int) int {
+// hashes begins a heading that has no underline.
+var hashes = regexp.MustCompile(`^ {0,3}#{1,6}[ \t]`)
+
+// afterHeading is the offset of the line after a heading whose text ends at stop,
+// and after its underline when it is not one with hashes.
+func afterHeading(src string, stop int, hashes bool) int {
 	next := func(from int) int {
 		if i := strings.IndexByte(src[from:], '\n'); i >= 0 {
 			return from + i + 1
@@ -150,11 +155,10 @@ func afterHeading(src string, stop int) int {
 	if stop > 0 && stop <= len(src) && src[stop-1] == '\n' {
 		end = stop
 	}
-	under := strings.TrimSpace(src[end:next(end)])
-	if under != "" && (strings.Trim(under, "-") == "" || strings.Trim(under, "=") == "") {
-		end = next(end)
+	if hashes {
+		return end
 	}
-	return end
+	return next(end)
 }
 
 // blocks collects the fenced blocks below n.
@@ -206,8 +210,14 @@ func (l *Lab) check(b Block, ps *Problems) *Check {
 	}
 	c := &Check{File: l.file, Line: b.Line}
 	fail := func(n *yaml.Node, format string, args ...any) { ps.add(l.file, n.Line, format, args...) }
+	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
+		if seen[key.Value] {
+			fail(key, "a check has %s once, and this one has it twice", key.Value)
+			continue
+		}
+		seen[key.Value] = true
 		var err error
 		switch key.Value {
 		case "id":

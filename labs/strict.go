@@ -53,7 +53,7 @@ func LineErrors(err error) []LineError {
 func parseYAML(text string, line int) (*yaml.Node, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal([]byte(strings.Repeat("\n", line-1)+text), &doc); err != nil {
-		return nil, errors.Join(yamlErrors(err, line)...)
+		return nil, syntaxError(text, line)
 	}
 	if len(doc.Content) == 0 {
 		return nil, nil
@@ -62,9 +62,31 @@ func parseYAML(text string, line int) (*yaml.Node, error) {
 }
 
 var (
-	yamlLine = regexp.MustCompile(`^(?:yaml: )?line (\d+): (.*)$`)
-	goType   = regexp.MustCompile(` into (\S+)$`)
+	yamlLine = regexp.MustCompile(`(?s)^(?:yaml: )?line (\d+): (.*)$`)
+	// The library numbers the lines of these from 0, and of all others from 1.
+	fromZero = regexp.MustCompile(`^did not find expected (?:key|node content|'-' indicator|',' or|<)`)
+	goType   = regexp.MustCompile(` into ([^\x60]+)$`)
 )
+
+// syntaxError says why text, which begins on the given line of its file, is no YAML.
+func syntaxError(text string, line int) error {
+	// Without lines before it the library tells the line of the mistake, not that
+	// on which the whole text begins.
+	err := yaml.Unmarshal([]byte(text), new(yaml.Node))
+	if err == nil {
+		return LineError{line, "is no YAML"}
+	}
+	e := LineError{line, strings.TrimPrefix(err.Error(), "yaml: ")}
+	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+		n, _ := strconv.Atoi(m[1])
+		if !fromZero.MatchString(m[2]) {
+			n--
+		}
+		last := strings.Count(strings.TrimRight(text, "\n"), "\n")
+		e = LineError{line + min(n, last), m[2]}
+	}
+	return e
+}
 
 // yamlErrors turns the messages of the YAML library into LineErrors.
 func yamlErrors(err error, line int) []error {
@@ -80,7 +102,7 @@ func yamlErrors(err error, line int) []error {
 			e.Line, _ = strconv.Atoi(m[1])
 			e.Text = m[2]
 		}
-		e.Text = strings.ReplaceAll(e.Text, "!!", "")
+		e.Text = strings.ReplaceAll(strings.ReplaceAll(e.Text, "!!", ""), "\n", " ")
 		e.Text = goType.ReplaceAllStringFunc(e.Text, func(s string) string { return " into " + plainType(s[6:]) })
 		out = append(out, e)
 	}
@@ -100,7 +122,11 @@ func plainType(t string) string {
 		return "true or false"
 	case strings.HasPrefix(t, "int"), strings.HasPrefix(t, "uint"):
 		return "a whole number"
-	case strings.Contains(t, "."):
+	case strings.HasPrefix(t, "float"):
+		return "a number"
+	case t == "time.Duration":
+		return "a duration such as 10s"
+	case strings.Contains(t, "."), strings.HasPrefix(t, "struct {"):
 		return "these fields"
 	}
 	return t
@@ -122,11 +148,13 @@ func unknownKeys(n *yaml.Node, t reflect.Type) []error {
 	switch {
 	case t.Kind() == reflect.Struct && n.Kind == yaml.MappingNode:
 		fields := map[string]reflect.Type{}
-		yamlFields(t, fields)
+		others := yamlFields(t, fields)
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key := n.Content[i]
 			ft, ok := fields[key.Value]
-			if !ok {
+			if !ok && others != nil {
+				ft = others
+			} else if !ok {
 				errs = append(errs, LineError{key.Line, unknownKey(key.Value, fields)})
 				continue
 			}
@@ -144,15 +172,23 @@ func unknownKeys(n *yaml.Node, t reflect.Type) []error {
 	return errs
 }
 
-func yamlFields(t reflect.Type, into map[string]reflect.Type) {
+// yamlFields collects the keys of a struct. An inline map takes all the others,
+// whose values are of the type returned; else that is nil.
+func yamlFields(t reflect.Type, into map[string]reflect.Type) (others reflect.Type) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, opts, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 		switch {
 		case !f.IsExported() || name == "-":
 		case slices.Contains(strings.Split(opts, ","), "inline"):
-			if f.Type.Kind() == reflect.Struct {
-				yamlFields(f.Type, into)
+			inner := f.Type
+			if inner.Kind() == reflect.Pointer {
+				inner = inner.Elem()
+			}
+			if inner.Kind() == reflect.Map {
+				others = inner.Elem()
+			} else if rest := yamlFields(inner, into); rest != nil {
+				others = rest
 			}
 		case name == "":
 			into[strings.ToLower(f.Name)] = f.Type
@@ -160,6 +196,7 @@ func yamlFields(t reflect.Type, into map[string]reflect.Type) {
 			into[name] = f.Type
 		}
 	}
+	return others
 }
 
 func unknownKey(key string, fields map[string]reflect.Type) string {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"regexp"
 	"sort"
 	"strconv"
@@ -109,13 +110,18 @@ func (s ValueSpec) validate(name string) string {
 		kind string
 		r    []int
 		min  int
-	}{{"int", s.Int, 0}, {"port", s.Port, 1024}} {
+		max  int
+	}{{"int", s.Int, 0, math.MaxInt}, {"port", s.Port, 1024, 65535}} {
 		if r.r == nil {
 			continue
 		}
 		set++
-		if len(r.r) != 2 || r.r[0] > r.r[1] || r.r[0] < r.min || (r.kind == "port" && r.r[1] > 65535) {
-			return fmt.Sprintf("value %s: %s wants [low, high] with %d ≤ low ≤ high", name, r.kind, r.min)
+		if len(r.r) != 2 || r.r[0] > r.r[1] || r.r[0] < r.min || r.r[1] > r.max {
+			most := ""
+			if r.max < math.MaxInt {
+				most = fmt.Sprintf(" ≤ %d", r.max)
+			}
+			return fmt.Sprintf("value %s: %s wants [low, high] with %d ≤ low ≤ high%s", name, r.kind, r.min, most)
 		}
 	}
 	if s.OneOf != nil {

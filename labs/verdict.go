@@ -51,7 +51,7 @@ type Verdict struct {
 	Check    string        `json:"check"`
 	That     string        `json:"that"`
 	State    State         `json:"state"`
-	Reason   string        `json:"reason,omitempty"` // for Blocked and Unknown: by what
+	Reason   string        `json:"reason,omitempty"` // for Blocked: what must be true first; for Unknown: why
 	Findings []Finding     `json:"findings,omitempty"`
 	At       time.Time     `json:"at"`
 	Took     time.Duration `json:"took"` // nanoseconds
@@ -60,7 +60,10 @@ type Verdict struct {
 // Lines are the verdict's reason and findings as a learner reads them.
 func (v Verdict) Lines() []string {
 	var out []string
-	if v.Reason != "" {
+	switch {
+	case v.Reason != "" && v.State == Blocked:
+		out = append(out, "first: "+v.Reason)
+	case v.Reason != "":
 		out = append(out, v.Reason)
 	}
 	for _, f := range v.Findings {

@@ -303,7 +303,7 @@ func (e *Environment) deleteCluster(ctx context.Context) (detail string, err err
 			return "", fmt.Errorf("removing node %s: %w", n.Names[0], err)
 		}
 	}
-	files, _ := filepath.Glob(filepath.Join(e.State, "kube", e.Cluster+"-*.yaml"))
+	files, _ := filepath.Glob(filepath.Join(e.State, "kube", e.Cluster+"-"+e.Namespace("*")+".yaml"))
 	for _, f := range append(files, e.Kubeconfig(), e.Kubeconfig()+".lock") {
 		if err := os.Remove(f); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return "", fmt.Errorf("removing a kubeconfig: %w", err)

@@ -163,7 +163,7 @@ func judgePort(f Facts) []Finding {
 	case f.SitePort == 0:
 		return nil
 	case f.SiteFree == 0:
-		return []Finding{{"site port", Fail, fmt.Sprintf("port %d and the %d after it are taken", f.SitePort, portTries), "the pages need a port on this machine",
+		return []Finding{{"site port", Fail, fmt.Sprintf("port %d and the %d after it are taken", f.SitePort, portTries-1), "the pages need a port on this machine",
 			"choose another: kindlab up --port 9000"}}
 	case f.SiteFree != f.SitePort:
 		return []Finding{{"site port", Good, fmt.Sprintf("%d is taken, %d is free", f.SitePort, f.SiteFree), "", ""}}
@@ -239,8 +239,8 @@ func Look(ctx context.Context, docker *client.Client, sitePort int) Facts {
 	return f
 }
 
-// FreePort is the first free TCP port of this machine at or after port; 0 when
-// the next twenty are taken.
+// FreePort is the first free TCP port of this machine among the twenty from port on;
+// 0 when all are taken.
 func FreePort(port int) int {
 	for p := port; p < port+portTries && p < 65536; p++ {
 		if PortFree(p) {

@@ -99,6 +99,10 @@ func TestGetSeveral(t *testing.T) {
 	assert.Contains(t, lines[2], `"body":"xxx"`)
 
 	p = newProcess()
+	assert.Equal(t, exitOK, p.run(t.Context(), []string{"get", "-n", "3", "-o", "json", "127.0.0.1:1"}))
+	assert.Equal(t, 1, strings.Count(p.out.String(), "\n"), "it goes on after a request that is not answered")
+
+	p = newProcess()
 	assert.Equal(t, exitUsage, p.run(t.Context(), []string{"get", "-n", "0", address}))
 	assert.Contains(t, p.err.String(), "-n: must be at least 1")
 }

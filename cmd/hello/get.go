@@ -31,8 +31,9 @@ type getting struct {
 	asJSON bool
 }
 
-// get sends requests, one after the other, each on a connection of its own. As text it prints the bodies and fails when
-// an answer is an error; as JSON it prints a line for each and does not fail, since the failure is the result.
+// get sends requests, one after the other, each on a connection of its own, up to the first that is not answered. As
+// text it prints the bodies and fails when an answer is an error; as JSON it prints a line for each and does not fail,
+// since the failure is the result.
 func get(ctx context.Context, p process, args []string) int {
 	g, err := parseGet(p, args)
 	if err != nil {
@@ -47,6 +48,9 @@ func get(ctx context.Context, p process, args []string) int {
 			code = max(code, printFetched(p, a))
 		} else {
 			code = max(code, printAnswer(p, g.url, a))
+		}
+		if a.err != nil {
+			break // the others would wait as long for nothing
 		}
 	}
 	return code

@@ -22,9 +22,6 @@ import (
 	"golang.org/x/term"
 )
 
-// me is the only attendee of a laptop.
-const me = "me"
-
 // app is what all commands share: the streams and the flags.
 type app struct {
 	in       io.Reader
@@ -33,6 +30,7 @@ type app struct {
 	terminal bool // err is a terminal: progress may move
 	colour   bool // out and err are painted
 
+	me         string // the attendee; on a laptop there is just one
 	verbose    bool
 	state      string
 	work       string
@@ -50,6 +48,7 @@ func newApp(in io.Reader, out, errOut io.Writer, env func(string) string) *app {
 	a.work = first(env("KINDLAB_WORK"), filepath.Join(home, "kindlab"))
 	a.cluster = first(env("KINDLAB_CLUSTER"), "kindlab")
 	a.courseName = env("KINDLAB_COURSE")
+	a.me = first(env("KINDLAB_ATTENDEE"), "me")
 	return a
 }
 
@@ -155,7 +154,6 @@ type session struct {
 	course *labs.Course
 	place  *provision.Environment
 	store  *progress.Store
-	me     string
 }
 
 func (s *session) close() { _ = s.store.Close() }
@@ -163,6 +161,9 @@ func (s *session) close() { _ = s.store.Close() }
 // newSession opens the course called name, or when name is empty the one that was
 // last up. It asks Docker nothing yet.
 func (a *app) newSession(ctx context.Context, name string) (*session, error) {
+	if !labs.ValidID(a.me) {
+		return nil, fmt.Errorf("KINDLAB_ATTENDEE=%s: use small letters, digits and '-', 2 to 32 of them", a.me)
+	}
 	store, err := a.store()
 	if err != nil {
 		return nil, err
@@ -184,8 +185,8 @@ func (a *app) newSession(ctx context.Context, name string) (*session, error) {
 		_ = store.Close()
 		return nil, err
 	}
-	return &session{app: a, course: course, store: store, me: me, place: &provision.Environment{
-		Cluster: a.cluster, State: a.state, Work: a.work, Attendee: me, Docker: docker, Report: a.reporter(),
+	return &session{app: a, course: course, store: store, place: &provision.Environment{
+		Cluster: a.cluster, State: a.state, Work: a.work, Attendee: a.me, Docker: docker, Report: a.reporter(),
 		NodeImage: first(a.env("KINDLAB_NODE_IMAGE"), provision.DefaultNodeImage),
 	}}, nil
 }
@@ -299,28 +300,34 @@ func target(place *provision.Environment, course string, lab *labs.Lab) *checker
 }
 
 // current is the lab where the attendee is: that of the shell or the folder they
-// are in, else the first that is not solved.
-func (s *session) current(ctx context.Context) (string, error) {
-	if lab := s.env("KINDLAB_LAB"); lab != "" && s.course.Lab(lab) != nil {
-		return lab, nil
-	}
-	if dir, err := os.Getwd(); err == nil {
-		for _, l := range s.course.Labs {
-			if rel, err := filepath.Rel(s.place.LabFolder(s.course.ID, l.ID), dir); err == nil && filepath.IsLocal(rel) {
-				return l.ID, nil
-			}
-		}
-	}
+// are in, else the first that is not solved. Labs that do not want need are passed
+// over, if need is not empty.
+func (s *session) current(ctx context.Context, need string) (string, error) {
 	p, err := s.store.Progress(ctx, s.me, s.course.ID)
 	if err != nil {
 		return "", err
 	}
+	dir, _ := os.Getwd()
+	here, open, some := "", "", ""
 	for _, l := range s.course.Labs {
-		if solved, total := p.Lab(l); solved < total {
+		if need != "" && !l.Wants(need) {
+			continue
+		}
+		some = first(some, l.ID)
+		if l.ID == s.env("KINDLAB_LAB") {
 			return l.ID, nil
 		}
+		if rel, err := filepath.Rel(s.place.LabFolder(s.course.ID, l.ID), dir); err == nil && filepath.IsLocal(rel) {
+			here = l.ID
+		}
+		if solved, total := p.Lab(l); solved < total {
+			open = first(open, l.ID)
+		}
 	}
-	return s.course.Labs[0].ID, nil
+	if some == "" {
+		return "", fmt.Errorf("no lab of the course %s needs a %s", s.course.ID, need)
+	}
+	return first(here, open, some), nil
 }
 
 // writeJSON writes a result for programs.

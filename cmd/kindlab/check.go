@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/kindlab/kindlab/labs"
+	"github.com/kindlab/kindlab/provision"
 	"github.com/spf13/cobra"
 )
 
@@ -50,7 +51,7 @@ func (a *app) check(ctx context.Context, what string) error {
 	if err != nil {
 		return err
 	}
-	var all []labs.Verdict
+	all := []labs.Verdict{}
 	for i, r := range results {
 		if task != "" {
 			results[i].verdicts = ofTask(r.verdicts, task)
@@ -64,19 +65,30 @@ func (a *app) check(ctx context.Context, what string) error {
 	} else {
 		a.writeVerdicts(results, task)
 	}
-	unknown := 0
+	return s.judge(ctx, all)
+}
+
+// judge is the error that the verdicts make the command end with. A check that
+// waits for one which could not be looked at says nothing against the learner.
+func (s *session) judge(ctx context.Context, all []labs.Verdict) error {
+	if labs.Worst(all) == labs.Passed {
+		return nil
+	}
+	failing, why := false, ""
 	for _, v := range all {
+		failing = failing || v.State == labs.Failing
 		if v.State == labs.Unknown {
-			unknown++
+			why = first(why, v.Reason)
 		}
 	}
-	switch {
-	case labs.Worst(all) == labs.Passed:
-		return nil
-	case unknown > 0 && unknown == len(all):
-		return fmt.Errorf("nothing could be looked at: %s", all[0].Reason)
+	if failing || why == "" {
+		return errNotSolved
 	}
-	return errNotSolved
+	next := "run `kindlab up`"
+	if provision.Ping(ctx, s.place.Docker) != nil {
+		next = "run `kindlab doctor`"
+	}
+	return &provision.Hinted{Err: fmt.Errorf("not everything could be looked at: %s", why), Hint: next}
 }
 
 // selectLabs finds what LAB[/TASK] means; all labs when it is empty.

@@ -14,7 +14,8 @@ func newCourse(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "course",
 		Short: "Lint and prove courses",
-		Args:  cobra.NoArgs,
+		RunE:  help,
+		Args:  subcommand,
 	}
 	c.AddCommand(newCourseList(a), newCourseLint(a), newCourseProve(a))
 	return c

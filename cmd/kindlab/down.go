@@ -24,7 +24,7 @@ progress stay, and so does everything that kindlab did not make.`,
 			if err := provision.Ping(ctx, docker); err != nil {
 				return &provision.Hinted{Err: err, Hint: "run `kindlab doctor`"}
 			}
-			e := &provision.Environment{Cluster: a.cluster, State: a.state, Work: a.work, Attendee: me, Docker: docker, Report: a.reporter()}
+			e := &provision.Environment{Cluster: a.cluster, State: a.state, Work: a.work, Attendee: a.me, Docker: docker, Report: a.reporter()}
 			if err := e.Down(ctx); err != nil {
 				return err
 			}

@@ -286,7 +286,7 @@ func (p *prover) build(ctx context.Context, place *provision.Environment, templa
 		return w, err
 	}
 	own := *p.session
-	own.place, own.me = place, place.Attendee
+	own.place = place
 	env, err := own.labEnv(lab.ID)
 	if err != nil {
 		return w, err

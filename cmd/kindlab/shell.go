@@ -28,7 +28,7 @@ solved. Leave it with exit.`,
 			var id string
 			if len(args) == 1 {
 				id = args[0]
-			} else if id, err = s.current(ctx); err != nil {
+			} else if id, err = s.current(ctx, ""); err != nil {
 				return err
 			}
 			lab, err := s.course.FindLab(id)

@@ -27,6 +27,13 @@ solved already. It changes only what the task's own commands change.`,
 				return err
 			}
 			defer s.close()
+			template, err := s.course.FindLab(id)
+			if err != nil {
+				return err
+			}
+			if _, err := template.FindTask(taskID); err != nil {
+				return err
+			}
 			if err := s.place.Attach(ctx); err != nil {
 				return err
 			}

@@ -78,13 +78,17 @@ func newTool(a *app, name string) *cobra.Command {
 				return err
 			}
 			defer s.close()
-			lab, err := s.current(ctx)
+			lab, err := s.current(ctx, "cluster")
 			if err != nil {
 				return err
 			}
 			env, err := s.labEnv(lab)
 			if err != nil {
 				return err
+			}
+			if _, err := os.Stat(s.kubeconfig(lab)); err != nil {
+				// The tool would only say that localhost:8080 does not answer.
+				fmt.Fprintf(a.err, "kindlab: lab %s has no cluster yet; make it with `kindlab up`\n", lab)
 			}
 			self, err := os.Executable()
 			if err != nil {
@@ -106,7 +110,7 @@ func (s *session) labEnv(lab string) ([]string, error) {
 	}
 	env := map[string]string{
 		"PATH":              bin + string(os.PathListSeparator) + s.env("PATH"),
-		"KUBECONFIG":        s.place.LabKubeconfig(lab),
+		"KUBECONFIG":        s.kubeconfig(lab),
 		"KUBECACHEDIR":      filepath.Join(s.state, "kube", "cache"),
 		"HELM_CONFIG_HOME":  filepath.Join(s.state, "helm", "config"),
 		"HELM_CACHE_HOME":   filepath.Join(s.state, "helm", "cache"),
@@ -114,6 +118,7 @@ func (s *session) labEnv(lab string) ([]string, error) {
 		"KINDLAB_STATE":     s.state,
 		"KINDLAB_WORK":      s.work,
 		"KINDLAB_CLUSTER":   s.cluster,
+		"KINDLAB_ATTENDEE":  s.place.Attendee,
 		"KINDLAB_LAB":       lab,
 		"KINDLAB_NAMESPACE": s.place.Namespace(lab),
 	}
@@ -134,6 +139,15 @@ func (s *session) labEnv(lab string) ([]string, error) {
 	}
 	slices.Sort(out)
 	return out, nil
+}
+
+// kubeconfig is the one that a lab's commands use. A lab without a namespace of its
+// own gets the cluster's.
+func (s *session) kubeconfig(lab string) string {
+	if l := s.course.Lab(lab); l != nil && l.Wants("cluster") {
+		return s.place.LabKubeconfig(lab)
+	}
+	return s.place.Kubeconfig()
 }
 
 // toolFolder is a folder with kubectl, helm and kindlab, all of them this program.
