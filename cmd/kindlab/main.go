@@ -13,8 +13,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"strings"
 	"syscall"
 
 	"github.com/kindlab/kindlab/provision"
@@ -28,11 +26,11 @@ const (
 )
 
 func main() {
-	name := strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe")
-	if name == toolKubectl || name == toolHelm {
-		os.Exit(runTool(name, os.Args[1:]))
+	if tool, args := calledAs(os.Args); tool != "" {
+		os.Exit(runTool(tool, args))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv)
 	stop()
 	os.Exit(code)

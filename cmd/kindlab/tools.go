@@ -21,12 +21,26 @@ import (
 	"k8s.io/kubectl/pkg/cmd/plugin"
 )
 
-// The tools inside the binary. It is one of them when it is called by its name, as
-// the links in the state folder's bin do.
+// The tools inside the binary.
 const (
 	toolKubectl = "kubectl"
 	toolHelm    = "helm"
 )
+
+// calledAs says which of the tools a command line means, if any: the program is a
+// tool when it is called by the tool's name, as the links in the state folder's bin
+// do, or where names do not reach a program, with as-NAME before the arguments.
+func calledAs(argv []string) (tool string, args []string) {
+	name := strings.TrimSuffix(filepath.Base(argv[0]), ".exe")
+	args = argv[1:]
+	if len(args) > 0 && strings.HasPrefix(args[0], "as-") {
+		name, args = strings.TrimPrefix(args[0], "as-"), args[1:]
+	}
+	if name == toolKubectl || name == toolHelm {
+		return name, args
+	}
+	return "", nil
+}
 
 // runTool is kubectl or helm, and returns its exit code.
 func runTool(name string, args []string) int {
@@ -173,7 +187,7 @@ func (a *app) toolFolder() (string, error) {
 
 func linkTool(dir, name, self string) error {
 	if runtime.GOOS == "windows" { // links need rights there
-		call := " " + name
+		call := " as-" + name
 		if name == "kindlab" {
 			call = ""
 		}

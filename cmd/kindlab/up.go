@@ -178,31 +178,65 @@ func (s *session) site(ctx context.Context, listen string) (*site.Site, error) {
 	if s.verbose {
 		log = slog.New(slog.NewTextHandler(s.err, nil))
 	}
+	all, err := s.catalogue()
+	if err != nil {
+		return nil, err
+	}
+	// in is the session of one of the courses.
+	in := func(course string) *session {
+		other := *s
+		for _, c := range all {
+			if c.ID == course {
+				other.course = c
+			}
+		}
+		return &other
+	}
 	return site.New(site.Config{
-		Courses: []*labs.Course{s.course}, Current: s.course.ID, Hosts: hosts, Version: versions().Kindlab, Log: log,
-		Lab:      func(_, lab string) (*labs.Lab, error) { return s.lab(ctx, lab) },
-		Progress: func(string) (labs.Progress, error) { return s.store.Progress(ctx, s.me, s.course.ID) },
-		Watch: func(ctx context.Context, _, lab string, send func([]labs.Verdict)) {
-			if err := s.watch(ctx, lab, send); err != nil {
+		Courses: all, Current: s.course.ID, Hosts: hosts, Version: versions().Kindlab, Log: log,
+		Lab:      func(course, lab string) (*labs.Lab, error) { return in(course).lab(ctx, lab) },
+		Progress: func(course string) (labs.Progress, error) { return s.store.Progress(ctx, s.me, course) },
+		Watch: func(ctx context.Context, course, lab string, send func([]labs.Verdict)) {
+			if err := in(course).watch(ctx, lab, send); err != nil {
 				log.Error("watching a lab", "lab", lab, "error", err)
 			}
 		},
-		Reset: func(ctx context.Context, _, lab string, say func(string)) error {
-			return s.reset(ctx, lab, saying(say))
+		Reset: func(ctx context.Context, course, lab string, say func(string)) error {
+			return in(course).reset(ctx, lab, saying(say))
 		},
-		Hint: func(_, lab, check string) {
-			if err := s.store.Hint(ctx, s.me, s.course.ID, lab, check, time.Now()); err != nil {
+		Hint: func(course, lab, check string) {
+			if err := s.store.Hint(ctx, s.me, course, lab, check, time.Now()); err != nil {
 				log.Error("recording a hint", "error", err)
 			}
 		},
-		Place: func(_, lab string) site.Place {
-			p := site.Place{Work: s.place.LabFolder(s.course.ID, lab), Shell: "kindlab shell " + lab}
-			if l := s.course.Lab(lab); l != nil && l.Wants("cluster") {
+		Place: func(course, lab string) site.Place {
+			p := site.Place{Work: s.place.LabFolder(course, lab), Shell: "kindlab shell " + lab}
+			if l := in(course).course.Lab(lab); l != nil && l.Wants("cluster") {
 				p.Kubeconfig, p.Namespace = s.place.LabKubeconfig(lab), s.place.Namespace(lab)
 			}
 			return p
 		},
 	})
+}
+
+// catalogue is this course and the built-in ones.
+func (s *session) catalogue() ([]*labs.Course, error) {
+	all := []*labs.Course{s.course}
+	names, err := courses()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if name == s.course.ID {
+			continue
+		}
+		c, err := loadCourse(name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	return all, nil
 }
 
 // watch sends the verdicts of a lab until ctx ends, and records what passes.
