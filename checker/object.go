@@ -32,12 +32,6 @@ type objectCheck struct {
 // maxFindings is how many differences of one object a learner is told at once.
 const maxFindings = 4
 
-// UnmarshalYAML takes any key, since every kind of object has its own.
-func (c *objectCheck) UnmarshalYAML(n *yaml.Node) error {
-	type fields objectCheck
-	return n.Decode((*fields)(c))
-}
-
 func (c *objectCheck) validate() error {
 	r, err := c.ref("")
 	if err != nil {

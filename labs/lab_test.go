@@ -3,7 +3,6 @@ package labs
 import (
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -192,13 +191,12 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// TestBroken has the pages' folders unreadable after the course was read.
-func TestBroken(t *testing.T) {
+// TestGone has the lab's files go away after the course was read.
+func TestGone(t *testing.T) {
 	f := files(front + body)
 	c, err := Load(f, "course")
 	require.NoError(t, err)
 	clear(f)
-	assert.Equal(t, fstest.MapFS{}, f)
 	got, err := c.Labs[0].WorkFiles()
 	require.NoError(t, err)
 	assert.Empty(t, got)

@@ -21,7 +21,7 @@ func (c *Course) Lint() Problems {
 	for _, l := range c.Labs {
 		l.lintTasks(&ps)
 		l.lintFiles(&ps)
-		c.lintLinks(l.file, l.source, &ps)
+		c.lintLinks(l.file, l.Values.Expand(l.source), &ps)
 	}
 	ps.Sort()
 	return ps
@@ -31,7 +31,11 @@ func (l *Lab) lintTasks(ps *Problems) {
 	if len(l.Tasks) == 0 {
 		ps.add(l.file, 0, "the lab has no tasks: write ## headings")
 	}
+	lines := strings.Split(l.source, "\n")
 	for _, t := range l.Tasks {
+		if placeholder.MatchString(lines[t.Line-1]) {
+			ps.add(l.file, t.Line, "task %s: a heading cannot hold a value, because the task is called after it", t.Title)
+		}
 		runs := slices.ContainsFunc(t.Blocks, func(b Block) bool {
 			return b.Kind == Command && !b.NoRun || b.Kind == SaveAs
 		})

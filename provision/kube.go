@@ -154,8 +154,8 @@ func newApplier(config *rest.Config) (*applier, error) {
 	return &applier{dyn, restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(kube.Discovery()))}, nil
 }
 
-// apply applies the objects of a YAML file, server-side, in a namespace. Names of
-// files are for errors.
+// apply applies the objects of a YAML file, server-side, in a namespace; only with
+// namespace "" may they be of kinds that have none. Names of files are for errors.
 func (a *applier) apply(ctx context.Context, namespace, file string, data []byte) error {
 	d := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(data), 4096)
 	for {
@@ -178,6 +178,8 @@ func (a *applier) apply(ctx context.Context, namespace, file string, data []byte
 				return fmt.Errorf("%s: %s %s: a lab's objects live in its own namespace, not in %s", file, u.GetKind(), u.GetName(), ns)
 			}
 			r = a.dyn.Resource(m.Resource).Namespace(namespace)
+		} else if namespace != "" {
+			return fmt.Errorf("%s: %s %s: a lab's objects live in its own namespace, and this kind has none", file, u.GetKind(), u.GetName())
 		}
 		if _, err := r.Apply(ctx, u.GetName(), &u, metav1.ApplyOptions{FieldManager: fieldManager, Force: true}); err != nil {
 			return fmt.Errorf("%s: applying %s %s: %w", file, u.GetKind(), u.GetName(), err)
