@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/kindlab/kindlab/labs"
-	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )

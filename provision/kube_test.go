@@ -61,7 +61,8 @@ func TestApply(t *testing.T) {
 		{"comments alone", "---\n# nothing\n---\n", nil, ""},
 		{"several", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\n\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: b, namespace: me-first}\n", []string{
 			"PATCH /api/v1/namespaces/me-first/configmaps/a by kindlab", "PATCH /apis/apps/v1/namespaces/me-first/deployments/b by kindlab"}, ""},
-		{"of no namespace", "apiVersion: v1\nkind: Namespace\nmetadata: {name: kindlab-system}\n", []string{"PATCH /api/v1/namespaces/kindlab-system by kindlab"}, ""},
+		{"of no namespace", "apiVersion: v1\nkind: Namespace\nmetadata: {name: mine}\n", nil,
+			"a.yaml: Namespace mine: a lab's objects live in its own namespace, and this kind has none"},
 		{"another namespace", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: kube-system}\n", nil,
 			"a.yaml: ConfigMap a: a lab's objects live in its own namespace, not in kube-system"},
 		{"another namespace later", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: b, namespace: you-first}\n", []string{
@@ -83,6 +84,12 @@ func TestApply(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestApplyOutsideNamespaces(t *testing.T) {
+	a, got := recordingApplier(t)
+	require.NoError(t, a.apply(t.Context(), "", "probe", []byte("{apiVersion: v1, kind: Namespace, metadata: {name: kindlab-system}}")))
+	assert.Equal(t, []string{"PATCH /api/v1/namespaces/kindlab-system by kindlab"}, *got)
 }
 
 func TestEnsureNamespace(t *testing.T) {

@@ -196,7 +196,9 @@ func (j *journey) browser() context.Context {
 	ctx, cancel = chromedp.NewContext(ctx)
 	j.t.Cleanup(cancel)
 	require.NoError(j.t, chromedp.Do(ctx, chromedp.EmulateViewport(720, 900)))
-	_, err := chromedp.CallBrowser(ctx, browser.SetPermission, browser.SetPermissionParams{
+	_, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+	require.NoError(j.t, err, "only a page with the focus may read the clipboard")
+	_, err = chromedp.CallBrowser(ctx, browser.SetPermission, browser.SetPermissionParams{
 		Permission: &browser.PermissionDescriptor{Name: "clipboard-read"}, Setting: browser.PermissionSettingGranted})
 	require.NoError(j.t, err)
 	return ctx
