@@ -11,11 +11,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/kindlab/kindlab/provision"
+	"k8s.io/klog/v2"
 )
 
 // Exit codes.
@@ -29,6 +32,9 @@ func main() {
 	if tool, args := calledAs(os.Args); tool != "" {
 		os.Exit(runTool(tool, args))
 	}
+	// Libraries below us log on their own; what matters of it comes back as errors.
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
+	log.SetOutput(io.Discard)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv)

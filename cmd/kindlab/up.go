@@ -9,9 +9,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/kindlab/kindlab/checker"
@@ -148,7 +150,7 @@ func (s *session) serve(ctx context.Context, o upOptions, started time.Time) err
 	if port != o.port {
 		fmt.Fprintf(s.err, "(port %d is taken, so it is %d)\n", o.port, port)
 	}
-	fmt.Fprintln(s.err, "Commands go into another terminal: kindlab shell. Ctrl-C ends the pages; the cluster stays.")
+	fmt.Fprintf(s.err, "Commands go into another terminal: %s shell. Ctrl-C ends the pages; the cluster stays.\n", callMe())
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {
@@ -210,13 +212,33 @@ func (s *session) site(ctx context.Context, listen string) (*site.Site, error) {
 			}
 		},
 		Place: func(course, lab string) site.Place {
-			p := site.Place{Work: s.place.LabFolder(course, lab), Shell: "kindlab shell " + lab}
+			p := site.Place{Work: s.place.LabFolder(course, lab), Shell: callMe() + " shell " + lab}
 			if l := in(course).course.Lab(lab); l != nil && l.Wants("cluster") {
 				p.Kubeconfig, p.Namespace = s.place.LabKubeconfig(lab), s.place.Namespace(lab)
 			}
 			return p
 		},
 	})
+}
+
+// callMe is how a person calls this program in a terminal: by its name if that finds
+// it, else by its path.
+func callMe() string {
+	self, err := os.Executable()
+	if err != nil {
+		return "kindlab"
+	}
+	if found, err := exec.LookPath("kindlab"); err == nil {
+		if a, err := os.Stat(found); err == nil {
+			if b, err := os.Stat(self); err == nil && os.SameFile(a, b) {
+				return "kindlab"
+			}
+		}
+	}
+	if strings.Contains(self, " ") {
+		return strconv.Quote(self)
+	}
+	return self
 }
 
 // catalogue is this course and the built-in ones.
