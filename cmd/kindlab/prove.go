@@ -399,6 +399,10 @@ func (p *prover) reject(ctx context.Context, w *world, miss *labs.NearMiss) erro
 			return err
 		}
 	}
+	// A near miss often is the page's file with one thing wrong.
+	if err := w.run.files(task); err != nil {
+		return err
+	}
 	script := ""
 	for _, m := range w.lab.NearMisses(check.ID) { // with this world's values
 		if m.File == miss.File {

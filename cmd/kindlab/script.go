@@ -55,6 +55,18 @@ func (r *runner) task(ctx context.Context, t *labs.Task) error {
 	return nil
 }
 
+// files saves the files of a task and runs nothing.
+func (r *runner) files(t *labs.Task) error {
+	for _, b := range t.Blocks {
+		if b.Kind == labs.SaveAs {
+			if err := r.place.SaveFile(r.course, r.lab.ID, b.File, []byte(b.Text)); err != nil {
+				return fmt.Errorf("%s:%d: %w", r.lab.File(), b.Line, err)
+			}
+		}
+	}
+	return nil
+}
+
 func (r *runner) block(ctx context.Context, b labs.Block) error {
 	if b.Background {
 		return r.start(b.Text)

@@ -1,62 +1,6 @@
-mkdir -p greeter/templates
-cat >greeter/Chart.yaml <<'EOF'
-apiVersion: v2
-name: greeter
-description: A web application that greets
-type: application
-version: 0.1.0
-appVersion: v1
-EOF
-cat >greeter/values.yaml <<'EOF'
-replicas: 1
-image:
-  repository: @{registry}/hello
-  version: v1
-message: Hello
-colour: slate
-service:
-  port: 80
-EOF
-cat >greeter/templates/deployment.yaml <<'EOF'
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: {{ .Release.Name }}
-  labels:
-    app: {{ .Release.Name }}
-spec:
-  replicas: {{ .Values.replicas }}
-  selector:
-    matchLabels:
-      app: {{ .Release.Name }}
-  template:
-    metadata:
-      labels:
-        app: {{ .Release.Name }}
-    spec:
-      containers:
-        - name: hello
-          image: "{{ .Values.image.repository }}:{{ .Values.image.version }}"
-          imagePullPolicy: IfNotPresent
-          env:
-            - name: MESSAGE
-              value: {{ .Values.greeting | default "@{word}" | quote }}
-            - name: APP_COLOR
-              value: "@{colour}"
-          ports:
-            - name: http
-              containerPort: 3000
-          readinessProbe:
-            httpGet:
-              path: /readyz
-              port: http
-            periodSeconds: 1
-          resources:
-            requests:
-              cpu: 10m
-              memory: 16Mi
-EOF
-cat >greeter/templates/NOTES.txt <<'EOF'
-{{ .Chart.Name }} runs as {{ .Release.Name }}, with {{ .Values.replicas }} pods of {{ .Values.image.version }}.
-Ask it from a pod: http://{{ .Release.Name }}:{{ .Values.service.port }}/api
-EOF
+sed 's/^  tag:/  version:/' greeter/values.yaml >changed.yaml
+mv changed.yaml greeter/values.yaml
+sed 's/image.tag/image.version/; s/.Values.message/.Values.greeting | default "@{word}"/; s/{{ .Values.colour | quote }}/"@{colour}"/' greeter/templates/deployment.yaml >changed.yaml
+mv changed.yaml greeter/templates/deployment.yaml
+sed 's/image.tag/image.version/' greeter/templates/NOTES.txt >changed.yaml
+mv changed.yaml greeter/templates/NOTES.txt

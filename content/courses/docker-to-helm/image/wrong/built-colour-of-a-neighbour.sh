@@ -1,12 +1,3 @@
-cat >Dockerfile <<'EOF'
-FROM scratch
-LABEL kindlab.attendee="@{attendee}" kindlab.lab="@{lab}"
-WORKDIR /app
-COPY hello .
-ENV APP_COLOR="@{next}" APP_VERSION="v1"
-EXPOSE 3000
-USER 65532:65532
-ENTRYPOINT ["/app/hello"]
-CMD ["serve"]
-EOF
+sed 's/"@{colour}"/"@{next}"/' Dockerfile >changed
+mv changed Dockerfile
 docker build --quiet --tag hello-@{attendee}:@{colour} .

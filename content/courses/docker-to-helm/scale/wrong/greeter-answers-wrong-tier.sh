@@ -1,30 +1,3 @@
-cat >greeter.yaml <<'EOF'
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: greeter
-spec:
-  replicas: @{own}
-  selector:
-    matchLabels:
-      app: greeter
-  template:
-    metadata:
-      labels:
-        app: greeter
-        tier: back
-    spec:
-      containers:
-        - name: hello
-          image: @{registry}/hello:v2
-          imagePullPolicy: IfNotPresent
-          env:
-            - {name: MESSAGE, value: "@{word}"}
-          readinessProbe:
-            httpGet: {path: /readyz, port: 3000}
-            periodSeconds: 1
-          resources:
-            requests: {cpu: 10m, memory: 16Mi}
-EOF
-kubectl apply --filename greeter.yaml
+sed 's/: web$/: greeter/; s/replicas: 2/replicas: @{own}/; s/hello:v1/hello:v2/; s/APP_COLOR/MESSAGE/; s/"@{colour}"/"@{word}"/; s/3s$/0s/; s/^        app: greeter$/&\
+        tier: back/' web.yaml | kubectl apply --filename -
 kubectl rollout status deployment/greeter --timeout=60s

@@ -1,15 +1,1 @@
-cat >web-node.yaml <<'EOF'
-apiVersion: v1
-kind: Service
-metadata:
-  name: web-node
-spec:
-  type: NodePort
-  selector:
-    app: web
-  ports:
-    - name: http
-      port: @{local}
-      targetPort: http
-EOF
-kubectl apply --filename web-node.yaml
+sed 's/port: 80/port: @{local}/' web-node.yaml | kubectl apply --filename -

@@ -1,14 +1,1 @@
-cat >web-pods.yaml <<'EOF'
-apiVersion: v1
-kind: Service
-metadata:
-  name: web-pods
-spec:
-  selector:
-    app: web
-  ports:
-    - name: http
-      port: 3000
-      targetPort: 3000
-EOF
-kubectl apply --filename web-pods.yaml
+sed '/clusterIP/d' web-pods.yaml | kubectl apply --filename -

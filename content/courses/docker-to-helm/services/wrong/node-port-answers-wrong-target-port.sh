@@ -1,15 +1,1 @@
-cat >web-node.yaml <<'EOF'
-apiVersion: v1
-kind: Service
-metadata:
-  name: web-node
-spec:
-  type: NodePort
-  selector:
-    app: web
-  ports:
-    - name: http
-      port: 80
-      targetPort: 80
-EOF
-kubectl apply --filename web-node.yaml
+sed 's/targetPort: http/targetPort: 80/' web-node.yaml | kubectl apply --filename -

@@ -1,15 +1,1 @@
-cat >web-node.yaml <<'EOF'
-apiVersion: v1
-kind: Service
-metadata:
-  name: web-node
-spec:
-  type: NodePort
-  selector:
-    app: orders
-  ports:
-    - name: http
-      port: 80
-      targetPort: http
-EOF
-kubectl apply --filename web-node.yaml
+sed 's/app: web/app: orders/' web-node.yaml | kubectl apply --filename -

@@ -1,14 +1,1 @@
-cat >web-node.yaml <<'EOF'
-apiVersion: v1
-kind: Service
-metadata:
-  name: web-node
-spec:
-  selector:
-    app: web
-  ports:
-    - name: http
-      port: 80
-      targetPort: http
-EOF
-kubectl apply --filename web-node.yaml
+sed '/type:/d' web-node.yaml | kubectl apply --filename -

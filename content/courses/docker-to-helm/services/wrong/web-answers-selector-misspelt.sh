@@ -1,14 +1,1 @@
-cat >web.yaml <<'EOF'
-apiVersion: v1
-kind: Service
-metadata:
-  name: web
-spec:
-  selector:
-    app: webb
-  ports:
-    - name: http
-      port: @{front}
-      targetPort: 3000
-EOF
-kubectl apply --filename web.yaml
+sed 's/app: web/app: webb/' web-service.yaml | kubectl apply --filename -

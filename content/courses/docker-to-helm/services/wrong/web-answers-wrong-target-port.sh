@@ -1,14 +1,1 @@
-cat >web.yaml <<'EOF'
-apiVersion: v1
-kind: Service
-metadata:
-  name: web
-spec:
-  selector:
-    app: web
-  ports:
-    - name: http
-      port: @{front}
-      targetPort: 80
-EOF
-kubectl apply --filename web.yaml
+sed 's/targetPort: 3000/targetPort: 80/' web-service.yaml | kubectl apply --filename -

@@ -1,14 +1,1 @@
-cat >web.yaml <<'EOF'
-apiVersion: v1
-kind: Service
-metadata:
-  name: web
-spec:
-  selector:
-    app: web
-  ports:
-    - name: http
-      port: 80
-      targetPort: 3000
-EOF
-kubectl apply --filename web.yaml
+sed 's/port: @{front}/port: 80/' web-service.yaml | kubectl apply --filename -
