@@ -88,15 +88,36 @@ func NewEngine(t *Target, progress func() labs.Progress) (*Engine, error) {
 	return e, nil
 }
 
-// Check evaluates every check once and returns the verdicts in page order. A check
+// Check evaluates checks once and returns their verdicts in page order: those with
+// the given ids and what they need, or without ids every check of the lab. A check
 // that must hold for a while is watched for that long.
-func (e *Engine) Check(ctx context.Context) []labs.Verdict {
-	verdicts := e.evaluate(ctx, everything)
+func (e *Engine) Check(ctx context.Context, ids ...string) []labs.Verdict {
+	meant := e.withNeeds(ids)
+	among := func(chosen func(*check, record) bool) func(*check, record) bool {
+		return func(c *check, m record) bool { return meant[c.check.ID] && chosen(c, m) }
+	}
+	verdicts := e.evaluate(ctx, among(everything))
 	for ctx.Err() == nil && e.holding() {
 		pause(ctx, e.untilHeld(holdPulse))
-		verdicts = e.evaluate(ctx, unsettled)
+		verdicts = e.evaluate(ctx, among(unsettled))
 	}
-	return verdicts
+	return slices.DeleteFunc(verdicts, func(v labs.Verdict) bool { return !meant[v.Check] })
+}
+
+// withNeeds are the checks of the given ids and all that these need; every check
+// when ids is empty.
+func (e *Engine) withNeeds(ids []string) map[string]bool {
+	meant := map[string]bool{}
+	for _, c := range slices.Backward(e.checks) { // a need stands before what needs it
+		if len(ids) > 0 && !meant[c.check.ID] && !slices.Contains(ids, c.check.ID) {
+			continue
+		}
+		meant[c.check.ID] = true
+		for _, need := range c.needs {
+			meant[e.checks[need].check.ID] = true
+		}
+	}
+	return meant
 }
 
 // Watch evaluates now, and again whenever the attendee's world changes, until ctx

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/kindlab/kindlab/labs"
+	"github.com/moby/moby/client"
 	"golang.org/x/net/http/httpguts"
 )
 
@@ -159,9 +160,38 @@ func (c *httpCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 		return nil, err
 	}
 	if f := c.unlike(ctx, t, u, answers); f != (labs.Finding{}) {
+		if c.From != fromCluster && answers[len(answers)-1].Error != "" {
+			if err := reachable(ctx, t); err != nil {
+				return nil, err // nothing could answer: that is not the learner's doing
+			}
+		}
 		return []labs.Finding{f}, nil
 	}
 	return c.disappointed(ctx, answers)
+}
+
+// reachable is an error when Docker or the cluster, whichever the lab is about, is gone.
+func reachable(ctx context.Context, t *Target) error {
+	if t.Lab == nil || t.Lab.Wants("docker") {
+		if t.Docker == nil {
+			return nil
+		}
+		if _, err := t.Docker.Ping(ctx, client.PingOptions{}); err != nil {
+			return unreachable("Docker", err)
+		}
+		return nil
+	}
+	if !t.Lab.Wants("cluster") {
+		return nil
+	}
+	k, err := kubeOf(ctx, t)
+	if err != nil {
+		return err
+	}
+	if _, err := k.typed.Discovery().RESTClient().Get().AbsPath("/version").DoRaw(ctx); err != nil {
+		return kubeError("asking for its version", err)
+	}
+	return nil
 }
 
 func (c *httpCheck) status() int { return cmp.Or(c.Status, http.StatusOK) }

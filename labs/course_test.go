@@ -81,7 +81,7 @@ func TestLoad(t *testing.T) {
 	require.NoError(t, err)
 	assert.Same(t, c.Lab("second"), found)
 	_, err = l.FindTask("run-ti")
-	assert.EqualError(t, err, `there is no task "first/run-ti"; there are run-it`)
+	assert.EqualError(t, err, `there is no task "first/run-ti"; did you mean "first/run-it"?`)
 	task, err := l.FindTask("run-it")
 	require.NoError(t, err)
 	assert.Equal(t, "Run it", task.Title)

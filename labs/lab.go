@@ -70,7 +70,7 @@ func (l *Lab) FindTask(id string) (*Task, error) {
 	}
 	names := make([]string, len(l.Tasks))
 	for i, t := range l.Tasks {
-		names[i] = t.ID
+		names[i] = l.ID + "/" + t.ID
 	}
 	return nil, notFound("task", l.ID+"/"+id, names)
 }

@@ -179,18 +179,27 @@ func (e *Environment) createCluster(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Dir(e.Kubeconfig()), 0o700); err != nil {
 		return fmt.Errorf("making the state folder: %w", err)
 	}
-	done := make(chan error, 1)
+	var createErr error
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		// No wait: kind's own is a busy loop. We watch the node instead.
-		done <- e.kind().Create(e.Cluster, cluster.CreateWithV1Alpha4Config(config), cluster.CreateWithNodeImage(e.NodeImage),
+		createErr = e.kind().Create(e.Cluster, cluster.CreateWithV1Alpha4Config(config), cluster.CreateWithNodeImage(e.NodeImage),
 			cluster.CreateWithKubeconfigPath(e.Kubeconfig()), cluster.CreateWithRetain(true),
 			cluster.CreateWithDisplayUsage(false), cluster.CreateWithDisplaySalutation(false))
 	}()
 	var err error
 	select {
-	case err = <-done:
+	case <-ended:
+		if err = createErr; err != nil {
+			// Ctrl-C reaches kind's commands too, and they may be quicker than we are.
+			select {
+			case <-ctx.Done():
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
 	case <-ctx.Done():
-		err = e.abandonCreate(done)
+		err = ctx.Err()
 	}
 	if err == nil {
 		err = e.waitAPI(ctx, 60*time.Second)
@@ -201,33 +210,44 @@ func (e *Environment) createCluster(ctx context.Context) error {
 	if err == nil {
 		err = e.markComplete(ctx)
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
+	case ctx.Err() != nil:
+		return errors.Join(ctx.Err(), e.abandonCreate(ended))
 	}
+	err = e.explainCreate(err)
 	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	if ctx.Err() == nil {
-		err = e.explainCreate(err)
-	} else {
-		err = ctx.Err()
-	}
 	_, cleanErr := e.deleteCluster(cleanup)
 	return errors.Join(err, cleanErr)
 }
 
-// abandonCreate ends a Create that kind cannot be told to end: without its nodes
-// it fails at its next step.
-func (e *Environment) abandonCreate(done <-chan error) error {
+// lateNode is how long Docker may still be making a container after the docker
+// command that asked for it was cut off.
+const lateNode = 5 * time.Second
+
+// abandonCreate removes the nodes of a Create that was cut off, and waits until it
+// has ended. kind cannot be told to end: without its nodes it fails at its next step.
+func (e *Environment) abandonCreate(ended <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 45*time.Second)
 	defer cancel()
+	removed := false
+	var late <-chan time.Time // set when Create has ended
 	for {
-		_, _ = e.deleteCluster(ctx)
+		detail, err := e.deleteCluster(ctx)
+		removed = removed || err == nil && detail == ""
+		if late != nil && removed {
+			return nil
+		}
 		select {
-		case <-done:
-			return context.Canceled
+		case <-ended:
+			ended, late = nil, time.After(lateNode)
+		case <-late:
+			return err
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(500 * time.Millisecond):
+		case <-time.After(250 * time.Millisecond):
 		}
 	}
 }
@@ -299,7 +319,7 @@ func (e *Environment) deleteCluster(ctx context.Context) (detail string, err err
 	}
 	for _, n := range s.nodes {
 		e.Report.Echo("docker rm -f -v " + strings.TrimPrefix(n.Names[0], "/"))
-		if _, err := e.Docker.ContainerRemove(ctx, n.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil && !isNotFound(err) {
+		if err := e.removeNode(ctx, n.ID); err != nil {
 			return "", fmt.Errorf("removing node %s: %w", n.Names[0], err)
 		}
 	}
@@ -313,6 +333,29 @@ func (e *Environment) deleteCluster(ctx context.Context) (detail string, err err
 		return "there was none", nil
 	}
 	return "", nil
+}
+
+// removeNode removes a container with its volumes. One that Docker is still making
+// is listed already but cannot be removed yet, so this waits for it.
+func (e *Environment) removeNode(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		_, err := e.Docker.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		if err == nil || !isNotFound(err) {
+			return err
+		}
+		// By its label: Docker does not find it by its id before it is made.
+		s, listErr := e.inspectCluster(ctx)
+		if listErr != nil || !slices.ContainsFunc(s.nodes, func(n container.Summary) bool { return n.ID == id }) {
+			return listErr
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ctx.Err(), err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // kind is kind's library, which reports to e.

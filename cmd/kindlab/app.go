@@ -87,7 +87,11 @@ func isTerminal(w io.Writer) bool {
 
 // store opens the progress file.
 func (a *app) store() (*progress.Store, error) {
-	return progress.Open(filepath.Join(a.state, "progress.db"))
+	store, err := progress.Open(filepath.Join(a.state, "progress.db"))
+	if err != nil {
+		return nil, &provision.Hinted{Err: err, Hint: "mend that, or choose another folder with --state or KINDLAB_STATE"}
+	}
+	return store, nil
 }
 
 // courses are the names of the courses inside the binary.

@@ -51,8 +51,9 @@ func (a *app) check(ctx context.Context, what string) error {
 	if err != nil {
 		return err
 	}
-	all := []labs.Verdict{}
+	all, seen := []labs.Verdict{}, []labs.Verdict(nil)
 	for i, r := range results {
+		seen = append(seen, r.verdicts...)
 		if task != "" {
 			results[i].verdicts = ofTask(r.verdicts, task)
 		}
@@ -65,17 +66,17 @@ func (a *app) check(ctx context.Context, what string) error {
 	} else {
 		a.writeVerdicts(results, task)
 	}
-	return s.judge(ctx, all)
-}
-
-// judge is the error that the verdicts make the command end with. A check that
-// waits for one which could not be looked at says nothing against the learner.
-func (s *session) judge(ctx context.Context, all []labs.Verdict) error {
 	if labs.Worst(all) == labs.Passed {
 		return nil
 	}
+	return s.notPassed(ctx, seen)
+}
+
+// notPassed is the error that verdicts of whole labs make the command end with. A
+// check that waits for one which could not be looked at says nothing against the learner.
+func (s *session) notPassed(ctx context.Context, seen []labs.Verdict) error {
 	failing, why := false, ""
-	for _, v := range all {
+	for _, v := range seen {
 		failing = failing || v.State == labs.Failing
 		if v.State == labs.Unknown {
 			why = first(why, v.Reason)

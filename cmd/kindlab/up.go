@@ -90,6 +90,10 @@ func (a *app) up(ctx context.Context, name string, o upOptions) error {
 func (s *session) preflight(ctx context.Context, port int) error {
 	end := s.place.Report.Begin("preflight")
 	findings := preflight(ctx, s.place.Docker, port)
+	if ctx.Err() != nil { // then the engine seems not to answer
+		end("", ctx.Err())
+		return ctx.Err()
+	}
 	if err := failed(findings); err != nil {
 		end("", err)
 		s.writeFindings(findings, false)

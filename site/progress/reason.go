@@ -13,6 +13,10 @@ func reason(err error) string {
 	if !errors.As(err, &e) {
 		return ""
 	}
+	// SQLite says so when there is no room for its shared memory.
+	if e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE {
+		return "the disk is full"
+	}
 	// The low byte is the kind of failure, the rest its detail.
 	switch e.Code() & 0xff {
 	case sqlite3.SQLITE_FULL:

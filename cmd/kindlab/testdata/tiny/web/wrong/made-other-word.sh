@@ -1,0 +1,1 @@
+kubectl create configmap mine --from-literal=word=other
