@@ -110,5 +110,7 @@ func (d diagnosis) elsewhere(r ref) (namespace, lab string) {
 
 // startState reports whether kindlab made the object, as a part of a lab's start state.
 func startState(o unstructured.Unstructured) bool {
-	return slices.ContainsFunc(o.GetManagedFields(), func(m metav1.ManagedFieldsEntry) bool { return m.Manager == "kindlab" })
+	return slices.ContainsFunc(o.GetManagedFields(), func(m metav1.ManagedFieldsEntry) bool {
+		return m.Manager == "kindlab" && m.Operation == metav1.ManagedFieldsOperationApply
+	})
 }
