@@ -208,7 +208,7 @@ func shortID(id string) string {
 	return id[:min(len(id), 12)]
 }
 
-// familiar is an image's name as Docker shows it: docker.io/library/nginx:1 is nginx:1.
+// familiar is an image's name as Docker shows it: without the default registry.
 // What is not a name, such as an id, stays as it is.
 func familiar(name string) string {
 	ref, err := reference.ParseNormalizedNamed(name)
