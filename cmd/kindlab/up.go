@@ -173,13 +173,6 @@ func (s *session) serve(ctx context.Context, o upOptions, started time.Time) err
 
 // site wires the pages to this session.
 func (s *session) site(ctx context.Context, listen string) (*site.Site, error) {
-	var hosts []string
-	if ip := net.ParseIP(listen); ip == nil || !ip.IsLoopback() {
-		if name, err := os.Hostname(); err == nil {
-			hosts = append(hosts, name)
-		}
-		hosts = append(hosts, listen)
-	}
 	log := slog.New(slog.DiscardHandler)
 	if s.verbose {
 		log = slog.New(slog.NewTextHandler(s.err, nil))
@@ -199,7 +192,7 @@ func (s *session) site(ctx context.Context, listen string) (*site.Site, error) {
 		return &other
 	}
 	return site.New(site.Config{
-		Courses: all, Current: s.course.ID, Hosts: hosts, Version: versions().Kindlab, Log: log,
+		Courses: all, Current: s.course.ID, Hosts: hostNames(listen), Version: versions().Kindlab, Log: log,
 		Lab:      func(course, lab string) (*labs.Lab, error) { return in(course).lab(ctx, lab) },
 		Progress: func(course string) (labs.Progress, error) { return s.store.Progress(ctx, s.me, course) },
 		Watch: func(ctx context.Context, course, lab string, send func([]labs.Verdict)) {
@@ -223,6 +216,27 @@ func (s *session) site(ctx context.Context, listen string) (*site.Site, error) {
 			return p
 		},
 	})
+}
+
+// hostNames are the names under which others reach a site that listens on an
+// address beyond the loopback.
+func hostNames(listen string) []string {
+	ip := net.ParseIP(listen)
+	if ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	names := []string{listen}
+	if name, err := os.Hostname(); err == nil {
+		names = append(names, name)
+	}
+	if addresses, err := net.InterfaceAddrs(); err == nil && ip.IsUnspecified() {
+		for _, a := range addresses {
+			if n, ok := a.(*net.IPNet); ok {
+				names = append(names, n.IP.String())
+			}
+		}
+	}
+	return names
 }
 
 // callMe is how a person calls this program in a terminal: by its name if that finds
