@@ -212,17 +212,12 @@ func (p *prover) reject(ctx context.Context, w *world, miss *labs.NearMiss) erro
 	if err := w.run.script(ctx, script, commandTimeout); err != nil {
 		return fmt.Errorf("%s: %w", miss.File, err)
 	}
-	var last labs.Verdict
-	for until := time.Now().Add(rejectFor); time.Now().Before(until); {
-		last = w.check(ctx, check.ID)[check.ID]
-		if last.State == labs.Passed {
-			return fmt.Errorf("%s: the check passes", miss.File)
-		}
-		if err := pause(ctx, time.Second); err != nil {
-			return err
-		}
-	}
+	last, err := p.rejected(ctx, w, check.ID)
 	switch {
+	case err != nil:
+		return err
+	case last.State == labs.Passed:
+		return fmt.Errorf("%s: the check passes", miss.File)
 	case last.State != labs.Failing:
 		return fmt.Errorf("%s: the check is %s, so nothing is shown: %s", miss.File, last.State, last.Reason)
 	case len(last.Lines()) == 0:
@@ -233,6 +228,27 @@ func (p *prover) reject(ctx context.Context, w *world, miss *labs.NearMiss) erro
 		r.Told = append(r.Told, toldOfMiss{miss.Why, last.Lines()})
 	})
 	return nil
+}
+
+// rejected watches a check until it has been failing for rejectFor without a break,
+// or passes, or does neither in time. The last verdict tells which.
+func (p *prover) rejected(ctx context.Context, w *world, check string) (labs.Verdict, error) {
+	var failing time.Time
+	for limit := time.Now().Add(passWithin); ; {
+		v := w.check(ctx, check)[check]
+		switch {
+		case v.State != labs.Failing:
+			failing = time.Time{} // what it needs may still be settling
+		case failing.IsZero():
+			failing = time.Now()
+		}
+		if v.State == labs.Passed || !failing.IsZero() && time.Since(failing) >= rejectFor || time.Now().After(limit) {
+			return v, nil
+		}
+		if err := pause(ctx, time.Second); err != nil {
+			return v, err
+		}
+	}
 }
 
 func pause(ctx context.Context, d time.Duration) error {
