@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -157,4 +158,28 @@ func TestLabKubeconfig(t *testing.T) {
 	config, err := e.Rest()
 	require.NoError(t, err)
 	assert.Equal(t, "https://127.0.0.1:6443", config.Host)
+}
+
+func TestNotStarted(t *testing.T) {
+	e := &Environment{Attendee: "me", Report: Quiet{}}
+	two := int32(2)
+	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "me-first", Generation: 2}, Spec: appsv1.DeploymentSpec{Replicas: &two}}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "client", Namespace: "me-first"}, Status: corev1.PodStatus{Phase: corev1.PodPending}}
+	check := func(want string) {
+		t.Helper()
+		got, err := e.notStarted(t.Context(), fake.NewClientset(deployment, pod), "me-first")
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+	}
+	check("Deployment web")
+	deployment.Status = appsv1.DeploymentStatus{ObservedGeneration: 1, AvailableReplicas: 2}
+	check("Deployment web")
+	deployment.Status.ObservedGeneration = 2
+	check("Pod client")
+	pod.Status.Phase = corev1.PodRunning
+	check("Pod client")
+	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+	check("")
+	pod.Status = corev1.PodStatus{Phase: corev1.PodSucceeded}
+	check("")
 }

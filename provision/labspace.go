@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -253,7 +254,7 @@ spec:
 `))
 }
 
-// WaitStart waits until the workloads of the lab's start state are available.
+// WaitStart waits until the workloads and pods of the lab's start state are ready.
 func (e *Environment) WaitStart(ctx context.Context, lab *labs.Lab) error {
 	if !lab.Wants("cluster") {
 		return nil
@@ -265,15 +266,9 @@ func (e *Environment) WaitStart(ctx context.Context, lab *labs.Lab) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	for {
-		waiting := ""
-		deployments, err := kube.AppsV1().Deployments(e.Namespace(lab.ID)).List(ctx, metav1.ListOptions{})
+		waiting, err := e.notStarted(ctx, kube, e.Namespace(lab.ID))
 		if err != nil {
 			return fmt.Errorf("looking at the start state of lab %s: %w", lab.ID, err)
-		}
-		for _, d := range deployments.Items {
-			if d.Status.ObservedGeneration < d.Generation || d.Status.AvailableReplicas < *d.Spec.Replicas {
-				waiting = "Deployment " + d.Name
-			}
 		}
 		if probe, err := kube.CoreV1().Pods(SystemNamespace).Get(ctx, ProbePod, metav1.GetOptions{}); err != nil || probe.Status.Phase != corev1.PodRunning {
 			waiting = "the probe pod"
@@ -290,6 +285,32 @@ func (e *Environment) WaitStart(ctx context.Context, lab *labs.Lab) error {
 		case <-time.After(300 * time.Millisecond):
 		}
 	}
+}
+
+// notStarted names a workload or pod of a namespace that is not ready yet; "" when all are.
+func (e *Environment) notStarted(ctx context.Context, kube kubernetes.Interface, namespace string) (string, error) {
+	deployments, err := kube.AppsV1().Deployments(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return "", err
+	}
+	for _, d := range deployments.Items {
+		if d.Status.ObservedGeneration < d.Generation || d.Status.AvailableReplicas < *d.Spec.Replicas {
+			return "Deployment " + d.Name, nil
+		}
+	}
+	pods, err := kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return "", err
+	}
+	for _, p := range pods.Items {
+		ready := slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+		})
+		if !ready && p.Status.Phase != corev1.PodSucceeded {
+			return "Pod " + p.Name, nil
+		}
+	}
+	return "", nil
 }
 
 // Reset brings a lab back to its start: its namespace, the containers and images
