@@ -242,9 +242,6 @@ func (l *Lab) Manifests() ([]File, error) { return l.files("start/cluster") }
 // WorkFiles are the files that the lab begins with in the attendee's work folder: start/work.
 func (l *Lab) WorkFiles() ([]File, error) { return l.files("start/work") }
 
-// StartScript is start/start.sh: commands that finish the start state, or "".
-func (l *Lab) StartScript() string { return l.script("start/start.sh") }
-
 // Solution is the author's own work for a task, as a shell script: solution/<task>.sh.
 func (l *Lab) Solution(task string) (script string, ok bool) {
 	script = l.script(path.Join("solution", task+".sh"))

@@ -50,7 +50,7 @@ func TestFor(t *testing.T) {
 	page := "---\ntitle: T\ngoal: G\nminutes: 5\nvalues: {replicas: {int: [3, 6]}, colour: {oneOf: [teal, plum]}}\n---\n" +
 		"# T\n\nIn @{ns}.\n\n## Run more\n\nGive it @{replicas}.\n\n```sh\nscale @{replicas} @{colour}\n```\n" +
 		check("more", "answer: '@{replicas}'\n")
-	lab := load(t, page, "first/solution/run-more.sh", "scale @{replicas} @{other}", "first/start/start.sh", "echo @{ns}")
+	lab := load(t, page, "first/solution/run-more.sh", "scale @{replicas} @{other}")
 	sample := lab.Tasks[0].Markdown
 	assert.NotContains(t, sample, "@{")
 
@@ -68,7 +68,6 @@ func TestFor(t *testing.T) {
 	script, ok := own.Solution("run-more")
 	assert.True(t, ok)
 	assert.Equal(t, "scale 4 @{other}", script)
-	assert.Equal(t, "echo me-first", own.StartScript())
 
 	_, err = lab.For(Values{"ns": "x", "colour": "plum"})
 	assert.EqualError(t, err, "first/lab.md:13: unknown value @{replicas}; this lab has colour, ns\n"+
@@ -114,7 +113,6 @@ func TestLabFiles(t *testing.T) {
 		require.NoError(t, err)
 		assert.Empty(t, got)
 	}
-	assert.Empty(t, bare.StartScript())
 	assert.Empty(t, bare.NearMisses("up"))
 }
 

@@ -39,12 +39,12 @@ func (r *runner) task(ctx context.Context, t *labs.Task) error {
 		var err error
 		switch {
 		case b.Kind == labs.SaveAs:
-			err = r.place.SaveFile(r.course, r.lab.ID, b.File, []byte(b.Text))
+			err = r.save(b)
 		case b.Kind == labs.Command && !b.NoRun:
 			err = r.block(ctx, b)
 		}
 		if err != nil {
-			return fmt.Errorf("%s:%d: %w", r.lab.File(), b.Line, err)
+			return r.at(b, err)
 		}
 	}
 	if script, ok := r.lab.Solution(t.ID); ok {
@@ -58,13 +58,23 @@ func (r *runner) task(ctx context.Context, t *labs.Task) error {
 // files saves the files of a task and runs nothing.
 func (r *runner) files(t *labs.Task) error {
 	for _, b := range t.Blocks {
-		if b.Kind == labs.SaveAs {
-			if err := r.place.SaveFile(r.course, r.lab.ID, b.File, []byte(b.Text)); err != nil {
-				return fmt.Errorf("%s:%d: %w", r.lab.File(), b.Line, err)
-			}
+		if b.Kind != labs.SaveAs {
+			continue
+		}
+		if err := r.save(b); err != nil {
+			return r.at(b, err)
 		}
 	}
 	return nil
+}
+
+func (r *runner) save(b labs.Block) error {
+	return r.place.SaveFile(r.course, r.lab.ID, b.File, []byte(b.Text))
+}
+
+// at says where on the page an error came from.
+func (r *runner) at(b labs.Block, err error) error {
+	return fmt.Errorf("%s:%d: %w", r.lab.File(), b.Line, err)
 }
 
 func (r *runner) block(ctx context.Context, b labs.Block) error {
