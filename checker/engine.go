@@ -251,7 +251,9 @@ func (e *Engine) one(ctx context.Context, i int, c *check, passed labs.Progress,
 	if m.verdict.State != labs.Blocked && !chosen(c, m) {
 		return m.verdict
 	}
-	findings, err := observe(ctx, c, e.target)
+	noting, written := withNotes(ctx)
+	findings, err := observe(noting, c, e.target)
+	written.into(&v)
 	v.Took = time.Since(v.At)
 	var is truth
 	switch {

@@ -53,6 +53,9 @@ type Verdict struct {
 	State    State         `json:"state"`
 	Reason   string        `json:"reason,omitempty"` // for Blocked: what must be true first; for Unknown: why
 	Findings []Finding     `json:"findings,omitempty"`
+	Facts    []string      `json:"facts,omitempty"`    // what was seen
+	Chain    []string      `json:"chain,omitempty"`    // from the symptom to the cause
+	RuledOut []string      `json:"ruledOut,omitempty"` // causes that were looked for and are not there
 	At       time.Time     `json:"at"`
 	Took     time.Duration `json:"took"` // nanoseconds
 }
