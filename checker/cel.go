@@ -52,16 +52,6 @@ func (c *celCheck) validate() error {
 	return err
 }
 
-// unannounced says whether changes of one of the objects go unseen.
-func (c *celCheck) unannounced() bool {
-	for _, r := range c.With {
-		if r.unannounced() {
-			return true
-		}
-	}
-	return c.Object.unannounced()
-}
-
 // compile makes programs of True and of Got, which is nil when empty.
 func (c *celCheck) compile() (isTrue, got *expression, err error) {
 	return compilePair(c.True, c.Got, append(slices.Sorted(maps.Keys(c.With)), "object"))

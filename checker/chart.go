@@ -63,6 +63,9 @@ func (c *chartCheck) validate() error {
 	return errors.Join(errs...)
 }
 
+// unannounced says that no event tells when a file changes.
+func (c *chartCheck) unannounced() bool { return true }
+
 func (c *chartCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error) {
 	files, f, err := c.read(t.Work)
 	if err != nil {

@@ -43,6 +43,7 @@ func dockerOf(t *Target) (*docker, error) {
 	if t.Docker == nil {
 		return nil, unreachable("Docker", errors.New("no Docker Engine is set up"))
 	}
+	t.listener.readsDocker()
 	d := &docker{api: t.Docker, attendee: t.Attendee}
 	if t.Lab != nil {
 		d.lab = t.Lab.ID

@@ -11,17 +11,11 @@ import (
 	"time"
 
 	"github.com/kindlab/kindlab/labs"
-	"github.com/moby/moby/api/types/events"
-	"github.com/moby/moby/client"
 )
 
 const (
-	lookTime  = 30 * time.Second       // for one look at one check
-	atOnce    = 8                      // looks at a time
-	quiet     = 150 * time.Millisecond // a change is acted on when none follows for so long,
-	patience  = time.Second            // and after this long even when more follow
-	tick      = 3 * time.Second        // between looks at what nothing announces
-	holdPulse = time.Second            // between looks at what must stay true for a while
+	lookTime  = 30 * time.Second // for one look at one check
+	holdPulse = time.Second      // between looks at what must stay true for a while
 )
 
 // Engine evaluates the checks of one lab for one attendee. Its methods may be
@@ -29,11 +23,13 @@ const (
 type Engine struct {
 	target   *Target
 	progress func() labs.Progress
-	kube     *kube // nil when the lab has no cluster
+	cluster  *clusterWatch // nil when the lab has no cluster
 	checks   []*check
 
-	mu   sync.Mutex // guards what follows
-	seen []record   // by check
+	mu    sync.Mutex    // guards what follows
+	seen  []record      // by check
+	tends []*tended     // by check, while Watch runs
+	news  chan struct{} // while Watch runs: some verdict may differ
 }
 
 // A check is one of the lab's, ready to be looked at.
@@ -56,16 +52,28 @@ type record struct {
 // An unannouncer is a kind that knows whether its answer can change without an event that tells.
 type unannouncer interface{ unannounced() bool }
 
+// A runner is a kind that observes all the time while it is watched, not only when
+// it is looked at. Its run begins when what the check needs has passed, and ends
+// with its context; changed asks for a look.
+type runner interface {
+	run(ctx context.Context, t *Target, changed func())
+}
+
 // NewEngine makes an engine. progress tells which checks have passed before: those that hold once stay passed.
 // The error says which check cannot be evaluated as it is written.
 func NewEngine(t *Target, progress func() labs.Progress) (*Engine, error) {
 	e := &Engine{target: t, progress: progress}
+	if t.Watcher == nil {
+		own := *t
+		own.Watcher = NewWatcher()
+		e.target = &own
+	}
 	if t.Cluster != nil {
-		k, err := newKube(t.Cluster)
+		c, err := e.target.Watcher.cluster(t.Cluster)
 		if err != nil {
 			return nil, err
 		}
-		e.kube = k
+		e.cluster = c
 	}
 	index := map[string]int{}
 	for _, task := range t.Lab.Tasks {
@@ -93,13 +101,10 @@ func NewEngine(t *Target, progress func() labs.Progress) (*Engine, error) {
 // that must hold for a while is watched for that long.
 func (e *Engine) Check(ctx context.Context, ids ...string) []labs.Verdict {
 	meant := e.withNeeds(ids)
-	among := func(chosen func(*check, record) bool) func(*check, record) bool {
-		return func(c *check, m record) bool { return meant[c.check.ID] && chosen(c, m) }
-	}
-	verdicts := e.evaluate(ctx, among(everything))
+	verdicts := e.evaluate(ctx, func(c *check, _ record) bool { return meant[c.check.ID] })
 	for ctx.Err() == nil && e.holding() {
 		pause(ctx, e.untilHeld(holdPulse))
-		verdicts = e.evaluate(ctx, among(unsettled))
+		verdicts = e.evaluate(ctx, func(c *check, m record) bool { return meant[c.check.ID] && m.holding })
 	}
 	return slices.DeleteFunc(verdicts, func(v labs.Verdict) bool { return !meant[v.Check] })
 }
@@ -120,101 +125,15 @@ func (e *Engine) withNeeds(ids []string) map[string]bool {
 	return meant
 }
 
-// Watch evaluates now, and again whenever the attendee's world changes, until ctx
-// ends. It sends all verdicts of the lab, in page order, each time one of them differs.
-func (e *Engine) Watch(ctx context.Context, send func([]labs.Verdict)) {
-	ctx, cancel := context.WithCancel(ctx)
-	var sources sync.WaitGroup
-	defer sources.Wait()
-	defer cancel()
-	changes := make(chan struct{}, 1)
-	changed := func() {
-		select {
-		case changes <- struct{}{}:
-		default: // one is waiting already
-		}
-	}
-	if e.kube != nil {
-		sources.Go(func() { e.kube.watch(ctx, e.target.Namespace, changed) })
-	}
-	if e.target.Docker != nil && e.target.Lab.Wants("docker") {
-		sources.Go(func() { watchDocker(ctx, e.target.Docker, changed) })
-	}
-	e.follow(ctx, changes, send)
-}
-
-// follow evaluates on every change and tick, and sends what differs.
-func (e *Engine) follow(ctx context.Context, changes <-chan struct{}, send func([]labs.Verdict)) {
-	var last []labs.Verdict
-	which := everything
-	for {
-		now := e.evaluate(ctx, which)
-		if ctx.Err() != nil {
-			return // what was cut off says nothing
-		}
-		if last == nil || !slices.EqualFunc(last, now, sameVerdict) {
-			send(slices.Clone(now))
-			last = now
-		}
-		wait := time.NewTimer(e.untilHeld(tick))
-		select {
-		case <-ctx.Done():
-			wait.Stop()
-			return
-		case <-changes:
-			wait.Stop()
-			settle(ctx, changes)
-			which = everything
-		case <-wait.C:
-			which = unsettled
-		}
-	}
-}
-
-// settle waits until no change has come for a while, but not for ever.
-func settle(ctx context.Context, changes <-chan struct{}) {
-	latest := time.NewTimer(patience - quiet)
-	defer latest.Stop()
-	for {
-		calm := time.NewTimer(quiet)
-		select {
-		case <-ctx.Done():
-		case <-latest.C:
-		case <-calm.C:
-		case <-changes:
-			calm.Stop()
-			continue
-		}
-		calm.Stop()
-		return
-	}
-}
-
-// everything and unsettled choose the checks to look at: all of them, or those
-// whose answer may have changed without an event.
-func everything(*check, record) bool { return true }
-
-func unsettled(c *check, m record) bool {
-	if m.verdict.State == labs.Unknown || m.verdict.State == "" || m.holding {
-		return true
-	}
-	u, ok := c.kind.(unannouncer)
-	return ok && u.unannounced() || c.check.Kind == "chart"
-}
-
-// evaluate looks at the checks that are chosen, several at a time, each after
-// those that it needs; the others keep their verdicts.
+// evaluate looks at the checks that are chosen, side by side, each after those
+// that it needs; the others keep their verdicts.
 func (e *Engine) evaluate(ctx context.Context, chosen func(*check, record) bool) []labs.Verdict {
-	if e.kube != nil {
-		ctx = withKube(ctx, e.kube)
-	}
 	passed := e.progress()
 	out := make([]labs.Verdict, len(e.checks))
 	done := make([]chan struct{}, len(e.checks))
 	for i := range done {
 		done[i] = make(chan struct{})
 	}
-	slots := make(chan struct{}, atOnce)
 	var all sync.WaitGroup
 	for i, c := range e.checks {
 		all.Go(func() {
@@ -222,37 +141,54 @@ func (e *Engine) evaluate(ctx context.Context, chosen func(*check, record) bool)
 			for _, need := range c.needs {
 				<-done[need]
 			}
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			out[i] = e.one(ctx, i, c, passed, out, chosen)
+			m := e.remember(i)
+			if v, decided := e.decided(i, passed); decided {
+				out[i] = v
+			} else if m.verdict.State != labs.Blocked && m.verdict.State != "" && !chosen(c, m) {
+				out[i] = m.verdict
+			} else {
+				out[i] = e.lookAt(ctx, i, e.target)
+			}
 		})
 	}
 	all.Wait()
 	return out
 }
 
-// one makes the verdict of a check. The verdicts of those it needs are in before.
-func (e *Engine) one(ctx context.Context, i int, c *check, passed labs.Progress, before []labs.Verdict, chosen func(*check, record) bool) labs.Verdict {
-	v := labs.Verdict{Lab: e.target.Lab.ID, Task: c.task.ID, Check: c.check.ID, That: c.check.That, At: time.Now()}
-	m := e.remember(i)
+// decided is the verdict of a check that need not be looked at: it has passed and
+// holds once, or something that it needs has not. Those it needs are in before.
+func (e *Engine) decided(i int, passed labs.Progress) (v labs.Verdict, decided bool) {
+	c, m := e.checks[i], e.remember(i)
+	v = e.blank(c)
 	if _, ever := passed[labs.Key(v.Lab, v.Check)]; c.check.Holds.Once && (ever || m.latched) {
 		v.State = labs.Passed
-		return e.keep(i, c, v, yes)
+		return e.keep(i, v, yes), true
 	}
 	for _, need := range c.needs {
-		if before[need].State != labs.Passed {
-			v.State, v.Reason = labs.Blocked, before[need].That
-			if e.remember(need).lost {
-				return e.keep(i, c, v, unknowable)
+		if n := e.remember(need); n.verdict.State != labs.Passed {
+			v.State, v.Reason = labs.Blocked, n.verdict.That
+			if n.lost {
+				return e.keep(i, v, unknowable), true
 			}
-			return e.keep(i, c, v, no)
+			return e.keep(i, v, no), true
 		}
 	}
-	if m.verdict.State != labs.Blocked && !chosen(c, m) {
-		return m.verdict
+	return v, false
+}
+
+func (e *Engine) blank(c *check) labs.Verdict {
+	return labs.Verdict{Lab: e.target.Lab.ID, Task: c.task.ID, Check: c.check.ID, That: c.check.That, At: time.Now()}
+}
+
+// lookAt makes the verdict of a check by looking at the target.
+func (e *Engine) lookAt(ctx context.Context, i int, t *Target) labs.Verdict {
+	c := e.checks[i]
+	v := e.blank(c)
+	if e.cluster != nil {
+		ctx = withKube(ctx, e.cluster.kube)
 	}
 	noting, written := withNotes(ctx)
-	findings, err := observe(noting, c, e.target)
+	findings, err := observe(noting, c, t)
 	written.into(&v)
 	v.Took = time.Since(v.At)
 	var is truth
@@ -267,7 +203,7 @@ func (e *Engine) one(ctx context.Context, i int, c *check, passed labs.Progress,
 	if ctx.Err() != nil {
 		return v // it was cut off: nothing to remember
 	}
-	return e.keep(i, c, v, is)
+	return e.keep(i, v, is)
 }
 
 func (e *Engine) remember(i int) record {
@@ -288,10 +224,11 @@ const (
 // keep remembers a verdict. When the check must be true for a while, a passed one
 // becomes failing until then. A lost connection breaks the while, but does not
 // take away what was reached before.
-func (e *Engine) keep(i int, c *check, v labs.Verdict, is truth) labs.Verdict {
+func (e *Engine) keep(i int, v labs.Verdict, is truth) labs.Verdict {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	m := &e.seen[i]
+	m, c := &e.seen[i], e.checks[i]
+	before := *m
 	if is == no || is == unknowable && m.holding {
 		m.since = time.Time{}
 	}
@@ -311,6 +248,7 @@ func (e *Engine) keep(i int, c *check, v labs.Verdict, is truth) labs.Verdict {
 		}
 	}
 	m.verdict = v
+	e.tell(i, before)
 	return v
 }
 
@@ -360,37 +298,4 @@ func observe(ctx context.Context, c *check, t *Target) (findings []labs.Finding,
 func sameVerdict(a, b labs.Verdict) bool {
 	return a.Lab == b.Lab && a.Task == b.Task && a.Check == b.Check && a.That == b.That &&
 		a.State == b.State && a.Reason == b.Reason && slices.Equal(a.Findings, b.Findings)
-}
-
-// watchDocker calls changed for every image and container that changes, and each
-// time that the connection is back, until ctx ends.
-func watchDocker(ctx context.Context, docker *client.Client, changed func()) {
-	filters := client.Filters{}.Add("type", string(events.ImageEventType), string(events.ContainerEventType), string(events.NetworkEventType))
-	for ctx.Err() == nil {
-		stream, stop := context.WithCancel(ctx)
-		result := docker.Events(stream, client.EventsListOptions{Filters: filters})
-		changed() // what happened between two streams is announced by no event
-		for open := true; open; {
-			select {
-			case event := <-result.Messages:
-				if matters(event.Action) {
-					changed()
-				}
-			case <-result.Err: // the stream's end, that of ctx too
-				open = false
-			}
-		}
-		stop()
-		pause(ctx, time.Second)
-	}
-}
-
-// matters leaves out what looking itself causes, such as health checks.
-func matters(action events.Action) bool {
-	switch action {
-	case events.ActionExecCreate, events.ActionExecStart, events.ActionExecDie, events.ActionTop, events.ActionAttach,
-		events.ActionDetach, events.ActionResize:
-		return false
-	}
-	return len(action) < 5 || action[:5] != "exec_" // exec_create is followed by the command
 }

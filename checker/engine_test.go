@@ -70,7 +70,7 @@ func isLost() ([]labs.Finding, error) {
 // newFake is an engine of fake checks, named a, b, c …, each needing what edit says.
 func newFakes(t *testing.T, fakes []*fake, edit func([]*check), p labs.Progress) *Engine {
 	t.Helper()
-	e := &Engine{target: &Target{Lab: &labs.Lab{ID: "lab"}}, progress: func() labs.Progress { return p }, seen: make([]record, len(fakes))}
+	e := &Engine{target: &Target{Lab: &labs.Lab{ID: "lab"}, Watcher: NewWatcher()}, progress: func() labs.Progress { return p }, seen: make([]record, len(fakes))}
 	for i, f := range fakes {
 		name := string(rune('a' + i))
 		e.checks = append(e.checks, &check{task: &labs.Task{ID: "task"}, check: &labs.Check{ID: name, That: "that " + name, Kind: "fake"}, kind: f})
@@ -155,72 +155,157 @@ func TestHoldIsBrokenByFalse(t *testing.T) {
 func TestHoldTellsHowLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newFakes(t, []*fake{{answer: isTrue}}, func(c []*check) { c[0].check.Holds.For = 10 * time.Second }, nil)
-		e.evaluate(t.Context(), everything)
+		all := func(*check, record) bool { return true }
+		e.evaluate(t.Context(), all)
 		time.Sleep(3 * time.Second)
-		vs := e.evaluate(t.Context(), unsettled)
+		vs := e.evaluate(t.Context(), all)
 		assert.Equal(t, "true for 3 s of 10 s", vs[0].Findings[0].Got)
 	})
 }
 
-// follow runs the engine's loop in the background and collects what it sends.
-func follow(t *testing.T, e *Engine) (changes chan struct{}, sent *[][]labs.Verdict) {
+// watched runs the engine's Watch in the background and collects what it sends.
+func watched(t *testing.T, e *Engine) (sent *[][]labs.Verdict) {
 	ctx, cancel := context.WithCancel(t.Context())
-	changes, sent = make(chan struct{}, 1), new([][]labs.Verdict)
+	sent = new([][]labs.Verdict)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		e.follow(ctx, changes, func(v []labs.Verdict) { *sent = append(*sent, v) })
+		e.Watch(ctx, func(v []labs.Verdict) { *sent = append(*sent, v) })
 	}()
 	t.Cleanup(func() { cancel(); <-ended })
-	return changes, sent
+	synctest.Wait()
+	return sent
+}
+
+// change wakes the checks of these numbers, as a change of what they have read does.
+func change(e *Engine, which ...int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, i := range which {
+		e.tends[i].poke()
+	}
 }
 
 func TestWatchLooksAgainOnlyWhereNeeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		announced, other := &fake{answer: isTrue}, &fake{answer: isTrue, ticks: true}
-		_, sent := follow(t, newFakes(t, []*fake{announced, other}, nil, nil))
-		time.Sleep(10 * time.Second)
+		announced, failing, passed := &fake{answer: isFalse}, &fake{answer: isFalse, ticks: true}, &fake{answer: isTrue, ticks: true}
+		e := newFakes(t, []*fake{announced, failing, passed}, nil, nil)
+		sent := watched(t, e)
+		time.Sleep(3*slowTick + time.Second)
 		synctest.Wait()
-		assert.Equal(t, 1, announced.count())
-		assert.Equal(t, 4, other.count())
+		assert.Equal(t, 1, announced.count(), "nothing changed")
+		assert.Equal(t, 11, failing.count())
+		assert.Equal(t, 4, passed.count())
 		assert.Len(t, *sent, 1, "nothing differs")
+		change(e, 0)
+		synctest.Wait()
+		assert.Equal(t, []int{2, 11, 4}, []int{announced.count(), failing.count(), passed.count()})
 	})
 }
 
-func TestWatchDebounces(t *testing.T) {
+func TestWatchActsAtOnceAndThenGathers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &fake{answer: isFalse}
-		changes, sent := follow(t, newFakes(t, []*fake{a}, nil, nil))
-		synctest.Wait()
+		e := newFakes(t, []*fake{a}, nil, nil)
+		sent := watched(t, e)
+		time.Sleep(time.Second)
 		a.set(isTrue)
-		for range 5 {
-			changes <- struct{}{}
-			time.Sleep(50 * time.Millisecond)
-		}
-		synctest.Wait()
-		assert.Equal(t, 1, a.count(), "not yet quiet")
-		time.Sleep(quiet)
+		begin := time.Now()
+		change(e, 0)
 		synctest.Wait()
 		assert.Equal(t, 2, a.count())
 		assert.Len(t, *sent, 2)
+		assert.Zero(t, time.Since(begin))
+		for range 50 { // a burst of a whole gap
+			change(e, 0)
+			time.Sleep(gap / 50)
+		}
+		time.Sleep(gap)
+		synctest.Wait()
+		assert.LessOrEqual(t, a.count(), 4)
+		assert.Greater(t, a.count(), 2, "the last change counts")
 	})
 }
 
-func TestWatchActsWithinPatience(t *testing.T) {
+func TestChangeDuringALookIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &fake{}
+		e := newFakes(t, []*fake{a}, nil, nil)
+		a.set(func() ([]labs.Finding, error) {
+			if a.count() == 1 {
+				change(e, 0)
+				return isFalse()
+			}
+			return isTrue()
+		})
+		sent := watched(t, e)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.NotEmpty(t, *sent)
+		assert.Equal(t, labs.Passed, (*sent)[len(*sent)-1][0].State)
+	})
+}
+
+func TestSlowLookDelaysNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := &fake{answer: func() ([]labs.Finding, error) { time.Sleep(20 * time.Second); return isTrue() }}
+		quick := &fake{answer: isFalse}
+		e := newFakes(t, []*fake{slow, quick}, nil, nil)
+		sent := watched(t, e)
+		time.Sleep(firstAll + time.Millisecond)
+		synctest.Wait()
+		require.Len(t, *sent, 1, "the one that is known is not kept back")
+		assert.Equal(t, "b", (*sent)[0][0].Check)
+		quick.set(isTrue)
+		change(e, 1)
+		synctest.Wait()
+		require.Len(t, *sent, 2)
+		assert.Equal(t, []labs.State{labs.Passed}, states((*sent)[1]))
+	})
+}
+
+func TestNeededCheckWakesThoseThatNeedIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := &fake{answer: isFalse}, &fake{answer: isTrue}
+		e := newFakes(t, []*fake{a, b}, func(c []*check) { c[1].needs = []int{0} }, nil)
+		sent := watched(t, e)
+		require.NotEmpty(t, *sent)
+		assert.Equal(t, []labs.State{labs.Failing, labs.Blocked}, states((*sent)[len(*sent)-1]))
+		a.set(isTrue)
+		change(e, 0)
+		time.Sleep(2 * gap)
+		synctest.Wait()
+		assert.Equal(t, []labs.State{labs.Passed, labs.Passed}, states((*sent)[len(*sent)-1]))
+		a.set(isFalse)
+		change(e, 0)
+		time.Sleep(2 * gap)
+		synctest.Wait()
+		assert.Equal(t, []labs.State{labs.Failing, labs.Blocked}, states((*sent)[len(*sent)-1]))
+	})
+}
+
+func TestWatchHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &fake{answer: isTrue}
-		changes, _ := follow(t, newFakes(t, []*fake{a}, nil, nil))
+		e := newFakes(t, []*fake{a}, func(c []*check) { c[0].check.Holds.For = 10 * time.Second }, nil)
+		sent := watched(t, e)
+		time.Sleep(10*time.Second - time.Millisecond)
+		assert.Equal(t, labs.Failing, (*sent)[len(*sent)-1][0].State)
+		time.Sleep(20 * time.Millisecond)
 		synctest.Wait()
-		begin := time.Now()
-		for a.count() < 2 {
-			select {
-			case changes <- struct{}{}:
-			default:
-			}
-			time.Sleep(50 * time.Millisecond)
-			synctest.Wait()
-		}
-		assert.LessOrEqual(t, time.Since(begin), patience)
+		assert.Equal(t, labs.Passed, (*sent)[len(*sent)-1][0].State)
+	})
+}
+
+func TestTouchLooksAtAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := &fake{answer: isFalse}, &fake{answer: isFalse}
+		e := newFakes(t, []*fake{a, b}, nil, nil)
+		watched(t, e)
+		e.Touch()
+		time.Sleep(gap)
+		synctest.Wait()
+		assert.Equal(t, []int{2, 2}, []int{a.count(), b.count()})
 	})
 }
 
@@ -231,13 +316,13 @@ func TestLostConnectionComesBackWithoutFailing(t *testing.T) {
 			c[1].needs = []int{0}
 			c[0].check.Holds.For, c[1].check.Holds.For = 5*time.Second, 5*time.Second
 		}, nil)
-		changes, sent := follow(t, e)
+		sent := watched(t, e)
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		require.Equal(t, []labs.State{labs.Passed, labs.Passed}, states((*sent)[len(*sent)-1]))
 		before := len(*sent)
 		a.set(isLost)
-		changes <- struct{}{}
+		change(e, 0)
 		time.Sleep(10 * time.Second)
 		a.set(isTrue)
 		time.Sleep(10 * time.Second)
@@ -246,7 +331,47 @@ func TestLostConnectionComesBackWithoutFailing(t *testing.T) {
 		for _, v := range (*sent)[before:] {
 			after = append(after, states(v))
 		}
-		assert.Equal(t, [][]labs.State{{labs.Unknown, labs.Blocked}, {labs.Passed, labs.Passed}}, after)
+		for _, now := range after {
+			assert.NotContains(t, now, labs.Failing)
+		}
+		assert.Contains(t, after, []labs.State{labs.Unknown, labs.Blocked})
+		assert.Equal(t, []labs.State{labs.Passed, labs.Passed}, after[len(after)-1])
+	})
+}
+
+// A runs is a fake that observes all the time.
+type runs struct {
+	fake
+	began, ended bool
+}
+
+func (r *runs) run(ctx context.Context, _ *Target, changed func()) {
+	r.began = true
+	time.Sleep(5 * time.Second)
+	r.set(isTrue)
+	changed()
+	<-ctx.Done()
+	r.ended = true
+}
+
+func TestRunnerRunsWhileWatchedAndNotBlocked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second := &fake{answer: isFalse}, &runs{fake: fake{answer: isFalse}}
+		e := newFakes(t, []*fake{first, nil}, func(c []*check) { c[1].kind, c[1].needs = second, []int{0} }, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		var last []labs.Verdict
+		go e.Watch(ctx, func(v []labs.Verdict) { last = v })
+		time.Sleep(time.Second)
+		synctest.Wait()
+		assert.False(t, second.began, "what it needs has not passed")
+		first.set(isTrue)
+		change(e, 0)
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		assert.Equal(t, []labs.State{labs.Passed, labs.Passed}, states(last))
+		cancel()
+		synctest.Wait()
+		assert.True(t, second.ended)
 	})
 }
 

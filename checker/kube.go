@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -63,6 +62,7 @@ func newKube(config *rest.Config) (*kube, error) {
 	streams.Timeout = 0
 	asks := rest.CopyConfig(streams)
 	asks.Timeout = requestTime
+	asks.Wrap(newReading)
 
 	k := &kube{config: streams}
 	var errs [4]error
@@ -134,6 +134,10 @@ func (k *kube) resource(ctx context.Context, apiVersion, kind, namespace string)
 	}
 	// The library would log to stderr what is returned as an error anyway.
 	m, err := k.mapper.RESTMappingWithContext(klog.NewContext(ctx, klog.Logger{}), schema.GroupKind{Group: gv.Group, Kind: kind}, gv.Version)
+	if meta.IsNoMatchError(err) {
+		// It may become known.
+		depends(ctx, "", schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
+	}
 	if err != nil {
 		return nil, kubeError("asking what the cluster knows of "+kind, err)
 	}
@@ -274,67 +278,6 @@ func (k *kube) listensInside(ctx context.Context, namespace, pod string, port in
 	said, _ := io.ReadAll(io.LimitReader(trouble, 4<<10))
 	refused := strings.Contains(string(said), "refused")
 	return false, refused
-}
-
-// watched are the kinds of object whose changes wake the engine.
-func watched() []schema.GroupVersionResource {
-	return []schema.GroupVersionResource{
-		{Group: "apps", Version: "v1", Resource: "deployments"},
-		{Group: "apps", Version: "v1", Resource: "replicasets"},
-		{Version: "v1", Resource: "pods"},
-		{Version: "v1", Resource: "services"},
-		{Version: "v1", Resource: "configmaps"},
-		{Version: "v1", Resource: "secrets"},
-		{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"},
-	}
-}
-
-// isWatched reports whether changes of the kind of object wake the engine.
-func isWatched(apiVersion, kind string) bool {
-	switch apiVersion + " " + kind {
-	case "apps/v1 Deployment", "apps/v1 ReplicaSet", "v1 Pod", "v1 Service", "v1 ConfigMap", "v1 Secret",
-		"discovery.k8s.io/v1 EndpointSlice":
-		return true
-	}
-	return false
-}
-
-// watch calls changed for every change in the namespace, and each time that the
-// connection is back, until ctx ends.
-func (k *kube) watch(ctx context.Context, namespace string, changed func()) {
-	var all sync.WaitGroup
-	for _, gvr := range watched() {
-		all.Go(func() {
-			for ctx.Err() == nil {
-				k.watchOne(ctx, gvr, namespace, changed)
-				pause(ctx, time.Second)
-			}
-		})
-	}
-	all.Wait()
-}
-
-// watchOne follows one kind of object until its stream ends. What there is
-// already comes first, so nothing that happened between two streams is missed.
-func (k *kube) watchOne(ctx context.Context, gvr schema.GroupVersionResource, namespace string, changed func()) {
-	// An object that vanished between two streams is announced by no event.
-	changed()
-	w, err := k.watcher.Resource(gvr).Namespace(namespace).Watch(ctx, metav1.ListOptions{})
-	if err != nil {
-		return
-	}
-	defer w.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case _, open := <-w.ResultChan():
-			if !open {
-				return
-			}
-			changed()
-		}
-	}
 }
 
 // pause waits, or until ctx ends.

@@ -91,12 +91,6 @@ func (c *objectCheck) ref(namespace string) (ref, error) {
 	return r, nil
 }
 
-// unannounced says whether the object's changes go unseen.
-func (c *objectCheck) unannounced() bool {
-	r, err := c.ref("")
-	return err != nil || r.unannounced()
-}
-
 func (c *objectCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error) {
 	k, err := kubeOf(ctx, t)
 	if err != nil {
@@ -253,10 +247,6 @@ func (r ref) validate() error {
 	}
 	return nil
 }
-
-// unannounced says whether changes of what is meant go unseen: those of another
-// namespace, and of the kinds that are not watched.
-func (r ref) unannounced() bool { return r.Namespace != "" || !isWatched(r.APIVersion, r.Kind) }
 
 // in gives the reference a namespace when it says none.
 func (r ref) in(namespace string) ref {

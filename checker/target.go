@@ -16,6 +16,9 @@ type Target struct {
 	Probe     Probe
 	Registry  string // the local registry as image names spell it, such as localhost:5001
 	Attendee  string
+	Watcher   *Watcher // shared by the engines of a process; nil: the engine has one of its own
+
+	listener *listener // of the check that is looked at; nil when nothing is watched
 }
 
 // A Probe is a running pod of the sample app from which requests are made inside the cluster.

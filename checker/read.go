@@ -1,0 +1,68 @@
+package checker
+
+import (
+	"net/http"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// mostRequests is how many questions to a cluster are asked at a time.
+const mostRequests = 64
+
+// A reading sends requests to a cluster's API server. Of each that reads objects it
+// tells the listener of the request's context, which is how the engine knows what
+// a check depends on.
+type reading struct {
+	next  http.RoundTripper
+	slots chan struct{}
+}
+
+func newReading(next http.RoundTripper) http.RoundTripper {
+	return &reading{next: next, slots: make(chan struct{}, mostRequests)}
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (r *reading) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx := req.Context()
+	if l := listenerOf(ctx); l != nil && req.Method == http.MethodGet {
+		if s, ok := sourceOf(req.URL.Path); ok {
+			l.reads(ctx, s)
+		}
+	}
+	select {
+	case r.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-r.slots }()
+	return r.next.RoundTrip(req)
+}
+
+// sourceOf is what a path of the Kubernetes API reads: see "API concepts, resource
+// URIs" in its documentation. ok is false for what is no object, such as the
+// discovery of kinds, and for parts of an object, such as a pod's log.
+func sourceOf(path string) (s source, ok bool) {
+	parts := strings.Split(strings.Trim(path, "/"), "/")
+	var gv schema.GroupVersion
+	switch {
+	case len(parts) > 2 && parts[0] == "api":
+		gv.Version, parts = parts[1], parts[2:]
+	case len(parts) > 3 && parts[0] == "apis":
+		gv.Group, gv.Version, parts = parts[1], parts[2], parts[3:]
+	default:
+		return source{}, false
+	}
+	if parts[0] == "namespaces" && len(parts) > 2 {
+		s.namespace, parts = parts[1], parts[2:]
+	}
+	s.resource = gv.WithResource(parts[0])
+	switch len(parts) {
+	case 1:
+		return s, true
+	case 2:
+		s.name = parts[1]
+		return s, true
+	}
+	return source{}, false
+}
