@@ -297,5 +297,6 @@ func observe(ctx context.Context, c *check, t *Target) (findings []labs.Finding,
 // sameVerdict compares what a learner reads.
 func sameVerdict(a, b labs.Verdict) bool {
 	return a.Lab == b.Lab && a.Task == b.Task && a.Check == b.Check && a.That == b.That &&
-		a.State == b.State && a.Reason == b.Reason && slices.Equal(a.Findings, b.Findings)
+		a.State == b.State && a.Reason == b.Reason && slices.Equal(a.Findings, b.Findings) &&
+		slices.Equal(a.Chain, b.Chain) && slices.Equal(a.RuledOut, b.RuledOut)
 }

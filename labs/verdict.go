@@ -75,6 +75,25 @@ func (v Verdict) Lines() []string {
 	return out
 }
 
+// A Section is a part of an explanation: a title and its lines.
+type Section struct {
+	Title string
+	Lines []string
+}
+
+// Explanation is what a verdict has to say to those who ask why: the chain from the
+// symptom to the cause, what was seen, and what was looked for and is not there.
+// It is empty when there is nothing to add to Lines.
+func (v Verdict) Explanation() []Section {
+	var out []Section
+	for _, s := range []Section{{"from the symptom to the cause", v.Chain}, {"seen", v.Facts}, {"ruled out", v.RuledOut}} {
+		if len(s.Lines) > 0 {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
 // Worst is the state of several verdicts together: Passed only when all are,
 // else that of the first which is not.
 func Worst(vs []Verdict) State {

@@ -46,6 +46,7 @@ type checkView struct {
 	When   string // since when it passes, or when it passed
 	Lines  []string
 	Folded bool // the lines are there for who asks
+	Why    []labs.Section
 	Hint   template.HTML
 	Stuck  bool // offer the hint openly
 }
@@ -134,6 +135,7 @@ func viewCheck(c *labs.Check, s sighting, seen bool, passedAt time.Time, now tim
 		v.State, v.When, v.Folded = was, "at "+clock(passedAt, now)+"; it is not so now", true
 	case v.State == labs.Failing:
 		v.Stuck = now.Sub(s.Since) >= stuckAfter
+		v.Why = s.Explanation()
 	}
 	v.Mark, v.Word = face(v.State)
 	return v

@@ -158,6 +158,7 @@ type session struct {
 	course *labs.Course
 	place  *provision.Environment
 	store  *progress.Store
+	shared *checker.Watcher // by all labs and attendees
 }
 
 func (s *session) close() { _ = s.store.Close() }
@@ -189,7 +190,7 @@ func (a *app) newSession(ctx context.Context, name string) (*session, error) {
 		_ = store.Close()
 		return nil, err
 	}
-	return &session{app: a, course: course, store: store, place: &provision.Environment{
+	return &session{app: a, course: course, store: store, shared: checker.NewWatcher(), place: &provision.Environment{
 		Cluster: a.cluster, State: a.state, Work: a.work, Attendee: a.me, Docker: docker, Report: a.reporter(),
 		NodeImage: first(a.env("KINDLAB_NODE_IMAGE"), provision.DefaultNodeImage),
 	}}, nil
@@ -290,12 +291,12 @@ func (s *session) seed(ctx context.Context) (string, error) {
 	return seed, s.store.SetSetting(ctx, "seed", seed)
 }
 
-// target is the attendee's world for a lab, as checks see it.
-func target(place *provision.Environment, course string, lab *labs.Lab) *checker.Target {
+// target is an attendee's world for a lab, as checks see it.
+func (s *session) target(place *provision.Environment, lab *labs.Lab) *checker.Target {
 	t := &checker.Target{
-		Lab: lab, Namespace: place.Namespace(lab.ID), Work: place.LabFolder(course, lab.ID), Docker: place.Docker,
+		Lab: lab, Namespace: place.Namespace(lab.ID), Work: place.LabFolder(s.course.ID, lab.ID), Docker: place.Docker,
 		Probe:    checker.Probe{Namespace: provision.SystemNamespace, Pod: provision.ProbePod, Container: provision.ProbePod},
-		Registry: place.Registry, Attendee: place.Attendee,
+		Registry: place.Registry, Attendee: place.Attendee, Watcher: s.shared,
 	}
 	if lab.Wants("cluster") {
 		t.Cluster, _ = place.Rest() // without one, verdicts are unknown

@@ -12,11 +12,13 @@ import (
 )
 
 func newCheck(a *app) *cobra.Command {
+	explain := false
 	c := &cobra.Command{
 		Use:   "check [LAB[/TASK]]",
 		Short: "Say what is solved, and what is not and why",
 		Long: `check looks at your work now. Without an argument it looks at every lab of the
-course. It exits with 0 when all of it is solved, with 1 when something is not,
+course. With --explain it also says how it came to each answer: the chain from the
+symptom to the cause, what it saw, and what it ruled out. It exits with 0 when all of it is solved, with 1 when something is not,
 and with 2 when it could not look.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -24,9 +26,10 @@ and with 2 when it could not look.`,
 			if len(args) == 1 {
 				what = args[0]
 			}
-			return a.check(cmd.Context(), what)
+			return a.check(cmd.Context(), what, explain)
 		},
 	}
+	c.Flags().BoolVar(&explain, "explain", false, "say how each answer was found")
 	outputFlag(a, c)
 	return c
 }
@@ -37,7 +40,7 @@ type labResult struct {
 	verdicts []labs.Verdict
 }
 
-func (a *app) check(ctx context.Context, what string) error {
+func (a *app) check(ctx context.Context, what string, explain bool) error {
 	s, err := a.attached(ctx, "")
 	if err != nil {
 		return err
@@ -64,7 +67,7 @@ func (a *app) check(ctx context.Context, what string) error {
 			return err
 		}
 	} else {
-		a.writeVerdicts(results, task)
+		a.writeVerdicts(results, task, explain)
 	}
 	if labs.Worst(all) == labs.Passed {
 		return nil
@@ -152,7 +155,7 @@ func ofTask(vs []labs.Verdict, task string) []labs.Verdict {
 }
 
 // writeVerdicts prints verdicts below their labs and tasks.
-func (a *app) writeVerdicts(results []labResult, only string) {
+func (a *app) writeVerdicts(results []labResult, only string, explain bool) {
 	for i, r := range results {
 		if i > 0 {
 			fmt.Fprintln(a.out)
@@ -166,6 +169,9 @@ func (a *app) writeVerdicts(results []labResult, only string) {
 			fmt.Fprintf(a.out, "  %s\n", a.paint(faint, r.lab.ID+"/"+t.ID))
 			for _, v := range vs {
 				a.writeVerdict(v)
+				if explain {
+					a.writeExplanation(v)
+				}
 			}
 		}
 	}
@@ -178,5 +184,18 @@ func (a *app) writeVerdict(v labs.Verdict) {
 	}
 	for _, line := range v.Lines() {
 		fmt.Fprintf(a.out, "      %s\n", clean(line))
+	}
+}
+
+// writeExplanation prints how a verdict was found.
+func (a *app) writeExplanation(v labs.Verdict) {
+	for _, part := range v.Explanation() {
+		fmt.Fprintf(a.out, "      %s\n", a.paint(faint, part.Title))
+		for i, line := range part.Lines {
+			fmt.Fprintf(a.out, "        %d. %s\n", i+1, clean(line))
+		}
+	}
+	if v.State != labs.Blocked {
+		fmt.Fprintf(a.out, "      %s\n", a.paint(faint, fmt.Sprintf("looked at %s, in %s", v.At.Local().Format("15:04:05"), took(v.Took))))
 	}
 }

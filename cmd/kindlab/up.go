@@ -299,7 +299,7 @@ func (s *session) engine(ctx context.Context, id string) (*checker.Engine, error
 	if err != nil {
 		return nil, err
 	}
-	return checker.NewEngine(target(s.place, s.course.ID, lab), func() labs.Progress {
+	return checker.NewEngine(s.target(s.place, lab), func() labs.Progress {
 		p, _ := s.store.Progress(ctx, s.me, s.course.ID)
 		return p
 	})

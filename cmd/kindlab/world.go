@@ -37,6 +37,7 @@ func (p *prover) world(ctx context.Context, j job, n int) {
 			err = p.reject(ctx, w, j.miss)
 		}
 		w.run.stop()
+		w.unwatch()
 	}
 	if w != nil {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
@@ -56,11 +57,13 @@ func (p *prover) world(ctx context.Context, j job, n int) {
 
 // A world is an attendee made for the proof, in one lab.
 type world struct {
-	lab    *labs.Lab
-	run    *runner
-	engine *checker.Engine
-	mu     sync.Mutex
-	passed labs.Progress
+	lab     *labs.Lab
+	run     *runner
+	engine  *checker.Engine
+	news    chan struct{} // some verdict differs
+	unwatch func()
+	mu      sync.Mutex
+	passed  labs.Progress
 }
 
 func (p *prover) build(ctx context.Context, place *provision.Environment, template *labs.Lab) (*world, error) {
@@ -73,7 +76,7 @@ func (p *prover) build(ctx context.Context, place *provision.Environment, templa
 	if err != nil {
 		return nil, err
 	}
-	w := &world{lab: lab, passed: labs.Progress{}}
+	w := &world{lab: lab, passed: labs.Progress{}, news: make(chan struct{}, 1)}
 	if err := place.StartLab(ctx, p.course.ID, lab); err != nil {
 		return w, fmt.Errorf("making the start state: %w", err)
 	}
@@ -87,8 +90,28 @@ func (p *prover) build(ctx context.Context, place *provision.Environment, templa
 		return w, err
 	}
 	w.run = &runner{place: place, course: p.course.ID, lab: lab, env: env}
-	w.engine, err = checker.NewEngine(target(place, p.course.ID, lab), w.progress)
-	return w, err
+	if w.engine, err = checker.NewEngine(p.target(place, lab), w.progress); err != nil {
+		return w, err
+	}
+	w.watch(ctx)
+	return w, nil
+}
+
+// watch has the world watched as an open page does, until unwatch: some checks are
+// about what happens while somebody looks.
+func (w *world) watch(ctx context.Context) {
+	ctx, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	w.unwatch = func() { stop(); <-ended }
+	go func() {
+		defer close(ended)
+		w.engine.Watch(ctx, func([]labs.Verdict) {
+			select {
+			case w.news <- struct{}{}:
+			default:
+			}
+		})
+	}()
 }
 
 // takePort reports whether a port is free and no other world's, and takes it.
@@ -178,8 +201,11 @@ func (p *prover) await(ctx context.Context, w *world, t *labs.Task) error {
 		if c := t.Checks[i]; time.Now().After(limit) {
 			return fmt.Errorf("check %s does not pass after the task's commands:\n    %s", c.ID, strings.Join(now[c.ID].Lines(), "\n    "))
 		}
-		if err := pause(ctx, 500*time.Millisecond); err != nil {
-			return err
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-w.news:
+		case <-time.After(2 * time.Second):
 		}
 	}
 }
@@ -231,18 +257,24 @@ func (p *prover) reject(ctx context.Context, w *world, miss *labs.NearMiss) erro
 }
 
 // rejected watches a check until it has been failing for rejectFor without a break,
-// or passes, or does neither in time. The last verdict tells which.
+// or passes for good, or does neither in time. The last verdict tells which.
 func (p *prover) rejected(ctx context.Context, w *world, check string) (labs.Verdict, error) {
 	var failing time.Time
+	passing := 0
 	for limit := time.Now().Add(passWithin); ; {
 		v := w.check(ctx, check)[check]
+		if v.State == labs.Passed {
+			passing++ // a moment of the script's own does not count
+		} else {
+			passing = 0
+		}
 		switch {
 		case v.State != labs.Failing:
 			failing = time.Time{} // what it needs may still be settling
 		case failing.IsZero():
 			failing = time.Now()
 		}
-		if v.State == labs.Passed || !failing.IsZero() && time.Since(failing) >= rejectFor || time.Now().After(limit) {
+		if passing > 2 || !failing.IsZero() && time.Since(failing) >= rejectFor || time.Now().After(limit) {
 			return v, nil
 		}
 		if err := pause(ctx, time.Second); err != nil {

@@ -39,11 +39,11 @@ function hold(card, height) {
 function say(check, now) {
   if (check.dataset.state === now.state && check.html === now.html) return;
   const said = one('.said', check);
-  const open = one('details.now', said)?.open;
+  const open = one('details', said)?.open;
   said.innerHTML = now.html; // rendered and escaped by the server's own template
   check.html = now.html;
   check.dataset.state = now.state;
-  const details = one('details.now', said);
+  const details = one('details', said);
   if (details && open) details.open = true;
 }
 
