@@ -63,12 +63,14 @@ func newKube(config *rest.Config) (*kube, error) {
 	asks := rest.CopyConfig(streams)
 	asks.Timeout = requestTime
 	asks.Wrap(newReading)
+	watches := rest.CopyConfig(streams)
+	watches.Wrap(failAtOnce)
 
 	k := &kube{config: streams}
 	var errs [4]error
 	k.typed, errs[0] = kubernetes.NewForConfig(asks)
 	k.dynamic, errs[1] = dynamic.NewForConfig(asks)
-	k.watcher, errs[2] = metadata.NewForConfig(streams)
+	k.watcher, errs[2] = metadata.NewForConfig(watches)
 	known, err := discovery.NewDiscoveryClientForConfig(asks)
 	errs[3] = err
 	if err := errors.Join(errs[:]...); err != nil {

@@ -1,10 +1,12 @@
 package checker
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 )
 
 // mostRequests is how many questions to a cluster are asked at a time.
@@ -36,8 +38,26 @@ func (r *reading) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, ctx.Err()
 	}
 	defer func() { <-r.slots }()
-	return r.next.RoundTrip(req)
+	return atOnce{r.next}.RoundTrip(req)
 }
+
+// An atOnce sends requests too, and says at once that a connection is lost. The
+// client library would try 10 times, a second apart.
+type atOnce struct{ next http.RoundTripper }
+
+func failAtOnce(next http.RoundTripper) http.RoundTripper { return atOnce{next} }
+
+// RoundTrip implements [http.RoundTripper].
+func (a atOnce) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := a.next.RoundTrip(req)
+	if err != nil && (utilnet.IsProbableEOF(err) || utilnet.IsConnectionReset(err) || utilnet.IsHTTP2ConnectionLost(err)) {
+		return nil, errBroken
+	}
+	return resp, err
+}
+
+// errBroken is no error that the library knows.
+var errBroken = errors.New("the connection broke off")
 
 // sourceOf is what a path of the Kubernetes API reads: see "API concepts, resource
 // URIs" in its documentation. ok is false for what is no object, such as the

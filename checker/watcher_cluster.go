@@ -101,11 +101,19 @@ func (c *clusterWatch) run(ctx context.Context, gvr schema.GroupVersionResource,
 	// The library's own log would go to a learner's terminal.
 	ctx = klog.NewContext(ctx, klog.Logger{})
 	of := c.kube.watcher.Resource(gvr)
+	lost := func() {
+		st.set(false)
+		st.once.Do(func() { close(st.ready) }) // nobody may wait for what cannot be had
+		c.announceAll(gvr)
+	}
 	informer := cache.NewSharedIndexInformerWithOptions(cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return of.List(ctx, o) },
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			w, err := of.Watch(ctx, o)
-			if err == nil && st.isReady() {
+			switch {
+			case err != nil:
+				lost() // the library tries again, and does not tell
+			case st.isReady() && !st.isUp():
 				// It is back after a break. What changed meanwhile may have been
 				// announced to nobody.
 				st.set(true)
@@ -115,11 +123,7 @@ func (c *clusterWatch) run(ctx context.Context, gvr schema.GroupVersionResource,
 		},
 	}, c.kube.watcher), &metav1.PartialObjectMetadata{}, cache.SharedIndexInformerOptions{ObjectDescription: gvr.String()})
 	_ = informer.SetTransform(namesOnly)
-	_ = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
-		st.set(false)
-		st.once.Do(func() { close(st.ready) }) // nobody may wait for what is not allowed
-		c.announceAll(gvr)
-	})
+	_ = informer.SetWatchErrorHandlerWithContext(func(context.Context, *cache.Reflector, error) { lost() })
 	_, _ = informer.AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
 		AddFunc:    func(o any, initial bool) { c.announce(gvr, nil, o) },
 		UpdateFunc: func(before, o any) { c.announce(gvr, before, o) },
