@@ -20,20 +20,20 @@ import (
 // celCheck: an expression over one Kubernetes object and others beside it. When
 // object has no name, one object for which the expression is true is enough.
 type celCheck struct {
-	Object ref            `yaml:"object"` // the variable object
-	With   map[string]ref `yaml:"with"`   // further variables: a list of objects each
-	True   string         `yaml:"true"`   // CEL that must be true
-	Got    string         `yaml:"got"`    // CEL that makes the text of what there is instead; may be empty
-	Look   string         `yaml:"look"`   // where to look, plain text; may be empty
+	Object ref            `yaml:"object" doc:"The object that the expression calls object; without a name, one for which it is true is enough." required:"true"`
+	With   map[string]ref `yaml:"with" doc:"More variables, each a list of objects."`
+	True   string         `yaml:"true" doc:"CEL that must be true." required:"true"`
+	Got    string         `yaml:"got" doc:"CEL that makes the text of what there is instead."`
+	Look   string         `yaml:"look" doc:"Where to look, such as a command."`
 }
 
 // A ref names a Kubernetes object, or by labels several.
 type ref struct {
-	APIVersion string            `yaml:"apiVersion"`
-	Kind       string            `yaml:"kind"`
-	Name       string            `yaml:"name"`
-	Labels     map[string]string `yaml:"labels"`
-	Namespace  string            `yaml:"namespace"` // the lab's when empty
+	APIVersion string            `yaml:"apiVersion" doc:"Such as v1 or apps/v1." required:"true"`
+	Kind       string            `yaml:"kind" doc:"Such as Pod." required:"true"`
+	Name       string            `yaml:"name" doc:"The object's name."`
+	Labels     map[string]string `yaml:"labels" doc:"Labels that the objects have, instead of a name."`
+	Namespace  string            `yaml:"namespace" doc:"The lab's when it is not given."`
 }
 
 func (c *celCheck) validate() error {

@@ -30,10 +30,10 @@ import (
 
 // chartCheck: a Helm chart in the lab's work folder that renders what it should.
 type chartCheck struct {
-	Path    string           `yaml:"path"`    // inside the work folder
-	Name    string           `yaml:"name"`    // of the chart
-	Values  map[string]any   `yaml:"values"`  // to render it with
-	Renders []map[string]any `yaml:"renders"` // partial objects, matched as the kind object does
+	Path    string           `yaml:"path" doc:"The chart's folder, inside the work folder." required:"true"`
+	Name    string           `yaml:"name" doc:"The chart's name."`
+	Values  map[string]any   `yaml:"values" doc:"Values to render it with."`
+	Renders []map[string]any `yaml:"renders" doc:"Partial objects, each of which must be rendered; they match as those of the kind object do."`
 }
 
 // What a chart of the lab may need at most. A learner's chart is far below; a

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 
+	"github.com/docker/go-units"
 	"github.com/kindlab/kindlab/labs"
 	"github.com/moby/moby/api/types/container"
 )
@@ -15,11 +17,28 @@ import (
 // containerCheck: a running container in the attendee's Docker Engine.
 // Fields that are not given are not looked at.
 type containerCheck struct {
-	Name   string            `yaml:"name"`
-	Image  string            `yaml:"image"` // the container's image is what this tag names now
-	Ports  map[int]int       `yaml:"ports"` // container TCP port: host port
-	Env    map[string]string `yaml:"env"`
-	Labels map[string]string `yaml:"labels"`
+	Name     string            `yaml:"name" doc:"The container's name." required:"true"`
+	Image    string            `yaml:"image" doc:"The image that the container was made from, with its tag: the one that the tag names now."`
+	Ports    map[int]int       `yaml:"ports" doc:"TCP ports that are published: of the container, and of this machine."`
+	Env      map[string]string `yaml:"env" doc:"Variables that the container has."`
+	Labels   map[string]string `yaml:"labels" doc:"Labels that the container has."`
+	Exited   *int              `yaml:"exited" doc:"It has ended with this code, instead of running."`
+	Health   string            `yaml:"health" doc:"What its health check says: healthy, unhealthy or starting."`
+	User     string            `yaml:"user" doc:"The user that it runs as."`
+	Networks []string          `yaml:"networks" doc:"Networks that it is on."`
+	Mounts   []mount           `yaml:"mounts" doc:"What is mounted into it."`
+	Memory   string            `yaml:"memory" doc:"Its memory limit, such as 64m."`
+	CPUs     float64           `yaml:"cpus" doc:"Its limit of CPUs, such as 0.5."`
+	Restart  string            `yaml:"restart" doc:"Its restart policy: no, always, unless-stopped or on-failure."`
+	ReadOnly bool              `yaml:"readOnly" doc:"Its root file system is read-only."`
+}
+
+// A mount is something that a container sees in its file system.
+type mount struct {
+	Target   string `yaml:"target" doc:"Where, in the container." required:"true"`
+	Source   string `yaml:"source" doc:"A volume's name, or the end of a path of this machine."`
+	Type     string `yaml:"type" doc:"volume, bind or tmpfs."`
+	ReadOnly *bool  `yaml:"readOnly" doc:"Whether it can be read only."`
 }
 
 func (c *containerCheck) validate() error {
@@ -42,6 +61,26 @@ func (c *containerCheck) validate() error {
 			errs = append(errs, fmt.Errorf("ports: host port %d cannot lead to %d and to %d", host, other, inside))
 		}
 		taken[host] = inside
+	}
+	for i, m := range c.Mounts {
+		if !path.IsAbs(m.Target) {
+			errs = append(errs, fmt.Errorf("mounts %d: target %q: begin with /", i+1, m.Target))
+		}
+		if m.Type != "" && !slices.Contains([]string{"volume", "bind", "tmpfs"}, m.Type) {
+			errs = append(errs, fmt.Errorf("mounts %d: type is volume, bind or tmpfs, not %q", i+1, m.Type))
+		}
+	}
+	if _, err := units.RAMInBytes(c.Memory); c.Memory != "" && err != nil {
+		errs = append(errs, fmt.Errorf("memory %q is not a size such as 64m", c.Memory))
+	}
+	if c.CPUs < 0 {
+		errs = append(errs, errors.New("cpus: use more than 0"))
+	}
+	if c.Restart != "" && !slices.Contains([]string{"no", "always", "unless-stopped", "on-failure"}, c.Restart) {
+		errs = append(errs, fmt.Errorf("restart is no, always, unless-stopped or on-failure, not %q", c.Restart))
+	}
+	if c.Health != "" && !slices.Contains([]string{"healthy", "unhealthy", "starting"}, c.Health) {
+		errs = append(errs, fmt.Errorf("health is healthy, unhealthy or starting, not %q", c.Health))
 	}
 	return errors.Join(append(errs, checkKeys("env", c.Env), checkKeys("labels", c.Labels))...)
 }
@@ -66,7 +105,11 @@ func (c *containerCheck) look(ctx context.Context, t *Target) ([]labs.Finding, e
 	if err != nil {
 		return nil, err
 	}
-	if ctr.State.Status != container.StateRunning {
+	if c.Exited != nil {
+		if f := c.exitDifference(ctr); f != nil {
+			return append([]labs.Finding{*f}, wrongImage...), nil
+		}
+	} else if ctr.State.Status != container.StateRunning {
 		f := whyNotRunning(ctr, d.startFacts(ctx, ctr))
 		f.Expected = fmt.Sprintf("container %s to run", c.Name)
 		return append([]labs.Finding{f}, wrongImage...), nil
@@ -77,5 +120,6 @@ func (c *containerCheck) look(ctx context.Context, t *Target) ([]labs.Finding, e
 	}
 	found := append(wrongImage, c.portDifferences(ctr)...)
 	found = append(found, c.envDifferences(ctr, own)...)
-	return append(found, c.labelDifferences(ctr)...), nil
+	found = append(found, c.labelDifferences(ctr)...)
+	return append(found, c.settingDifferences(ctr)...), nil
 }

@@ -19,8 +19,8 @@ import (
 // Service: its cluster IP or, when it is headless, those of its ready pods. A
 // name of one word is meant in the lab's namespace.
 type dnsCheck struct {
-	Name    string `yaml:"name"`
-	Service string `yaml:"service"` // in the lab's namespace
+	Name    string `yaml:"name" doc:"The name that is asked for; of one word, it is meant in the lab's namespace." required:"true"`
+	Service string `yaml:"service" doc:"The Service whose addresses it must have." required:"true"`
 }
 
 // A resolved is what the sample app's lookup says of one name.

@@ -50,22 +50,22 @@ const (
 // cluster's DNS and Services, each on a connection of its own. There a host name
 // of one word is a Service in the lab's namespace.
 type httpCheck struct {
-	URL     string            `yaml:"url"`
-	From    string            `yaml:"from"`   // host (the default) or cluster
-	Method  string            `yaml:"method"` // GET when empty
-	Headers map[string]string `yaml:"headers"`
-	Status  int               `yaml:"status"` // 200 when 0
-	Times   int               `yaml:"times"`  // how many requests; 1 when 0, at most 100
-	Expect  []expectation     `yaml:"expect"`
+	URL     string            `yaml:"url" doc:"Where the requests go. In the cluster a host name of one word is a Service of the lab." required:"true"`
+	From    string            `yaml:"from" doc:"Who asks."`
+	Method  string            `yaml:"method" doc:"GET when it is not given."`
+	Headers map[string]string `yaml:"headers" doc:"Headers that are sent."`
+	Status  int               `yaml:"status" doc:"The status of every answer; 200 when it is not given."`
+	Times   int               `yaml:"times" doc:"How many requests, each on a connection of its own; 1 when it is not given, at most 100."`
+	Expect  []expectation     `yaml:"expect" doc:"What must be true of the answers."`
 }
 
 // An expectation is CEL over the answers. Variables: status (int), headers (map,
 // names in small letters), body (text), json (the body decoded) of the last
 // answer, and answers, a list of maps with the same four.
 type expectation struct {
-	That string `yaml:"that"` // what is expected, in words
-	True string `yaml:"true"` // CEL
-	Got  string `yaml:"got"`  // CEL that makes the text of what there is instead; may be empty
+	That string `yaml:"that" doc:"What is expected, in words." required:"true"`
+	True string `yaml:"true" doc:"CEL that must be true. Variables: status, headers (names in small letters), body, json of the last answer, and answers, a list of maps with the same four." required:"true"`
+	Got  string `yaml:"got" doc:"CEL that makes the text of what there is instead."`
 }
 
 func (e expectation) compile() (isTrue, got *expression, err error) {
@@ -141,6 +141,13 @@ func isLoopback(host string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
+}
+
+func (c *httpCheck) needs() string {
+	if c.From == fromCluster {
+		return "cluster"
+	}
+	return ""
 }
 
 // unannounced says that no event tells when an answer changes.

@@ -6,20 +6,26 @@ import (
 	"fmt"
 	"path"
 
+	"github.com/docker/go-units"
 	"github.com/kindlab/kindlab/labs"
 )
 
 // imageCheck: an image in the attendee's Docker Engine with the given configuration.
 // Fields that are not given are not looked at.
 type imageCheck struct {
-	Name       string            `yaml:"name"` // with its tag
-	Cmd        []string          `yaml:"cmd"`
-	Entrypoint []string          `yaml:"entrypoint"`
-	Env        map[string]string `yaml:"env"`
-	Workdir    string            `yaml:"workdir"`
-	Ports      []int             `yaml:"ports"` // exposed TCP ports
-	User       string            `yaml:"user"`
-	Labels     map[string]string `yaml:"labels"`
+	Name       string            `yaml:"name" doc:"The image, with its tag." required:"true"`
+	Cmd        []string          `yaml:"cmd" doc:"The default command, word by word."`
+	Entrypoint []string          `yaml:"entrypoint" doc:"The entrypoint, word by word."`
+	Env        map[string]string `yaml:"env" doc:"Variables that the image sets."`
+	Workdir    string            `yaml:"workdir" doc:"The working directory."`
+	Ports      []int             `yaml:"ports" doc:"TCP ports that the image exposes."`
+	User       string            `yaml:"user" doc:"The user that it runs as, as the Dockerfile says it."`
+	Labels     map[string]string `yaml:"labels" doc:"Labels that the image has."`
+	Health     []string          `yaml:"health" doc:"The command of its health check, word by word, without CMD."`
+	MaxSize    string            `yaml:"maxSize" doc:"How large it may be, such as 30MB."`
+	MaxLayers  int               `yaml:"maxLayers" doc:"How many layers with files it may have."`
+	Steps      []string          `yaml:"steps" doc:"Parts of the instructions that built it, in the order in which they must stand, such as COPY go.mod before COPY ."`
+	Base       string            `yaml:"base" doc:"An image with its tag whose layers it begins with."`
 }
 
 func (c *imageCheck) validate() error {
@@ -36,6 +42,15 @@ func (c *imageCheck) validate() error {
 	}
 	for _, p := range c.Ports {
 		errs = append(errs, checkPort("ports", p))
+	}
+	if _, err := units.FromHumanSize(c.MaxSize); c.MaxSize != "" && err != nil {
+		errs = append(errs, fmt.Errorf("maxSize %q is not a size such as 30MB", c.MaxSize))
+	}
+	if c.MaxLayers < 0 {
+		errs = append(errs, errors.New("maxLayers: use 1 or more"))
+	}
+	if c.Base != "" {
+		errs = append(errs, checkImageName("base", c.Base))
 	}
 	return errors.Join(errs...)
 }
@@ -56,5 +71,7 @@ func (c *imageCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error
 		}
 		return []labs.Finding{f}, nil
 	}
-	return c.differences(img), nil
+	found := c.differences(img)
+	more, err := c.buildDifferences(ctx, d, img)
+	return append(found, more...), err
 }

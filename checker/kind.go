@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/kindlab/kindlab/labs"
@@ -19,46 +18,56 @@ type kind interface {
 	look(ctx context.Context, t *Target) ([]labs.Finding, error)
 }
 
-// newKind makes an empty check of the named kind; nil when there is no such kind.
-func newKind(name string) kind {
-	switch name {
-	case "cel":
-		return &celCheck{}
-	case "chart":
-		return &chartCheck{}
-	case "container":
-		return &containerCheck{}
-	case "dns":
-		return &dnsCheck{}
-	case "http":
-		return &httpCheck{}
-	case "image":
-		return &imageCheck{}
-	case "object":
-		return &objectCheck{}
-	case "release":
-		return &releaseCheck{}
+// An entry is a kind of check in the list of all.
+type entry struct {
+	name    string
+	make    func() kind
+	summary string // what passes, one sentence
+	needs   string // what the lab must say that it needs: docker, cluster or nothing
+	example string // YAML, as it stands in a check
+}
+
+// A needer is a kind that only knows from its fields what it needs.
+type needer interface{ needs() string }
+
+// A named kind is told the id of its check.
+type named interface{ named(id string) }
+
+// find is the entry of a kind's name.
+func find(name string) (entry, bool) {
+	for _, e := range allKinds() {
+		if e.name == name {
+			return e, true
+		}
 	}
-	return nil
+	return entry{}, false
 }
 
 // Kinds are the names of all kinds of check.
 func Kinds() []string {
-	return []string{"cel", "chart", "container", "dns", "http", "image", "object", "release"}
+	var names []string
+	for _, e := range allKinds() {
+		names = append(names, e.name)
+	}
+	return names
 }
 
 // decode makes the kind that c asks for. Its errors are [labs.LineError].
 func decode(c *labs.Check) (kind, error) {
-	k := newKind(c.Kind)
-	if k == nil {
+	e, known := find(c.Kind)
+	if !known {
 		text := fmt.Sprintf("unknown kind of check %q; known are %s", c.Kind, strings.Join(Kinds(), ", "))
 		if near := labs.Nearest(c.Kind, Kinds()); near != "" {
 			text = fmt.Sprintf("unknown kind of check %q; did you mean %q?", c.Kind, near)
 		}
 		return nil, labs.LineError{Line: c.Spec.Line, Text: text}
 	}
+	k := e.make()
 	if err := labs.Decode(c.Spec, k); err != nil {
 		return nil, err
+	}
+	if n, ok := k.(named); ok {
+		n.named(c.ID)
 	}
 	if err := k.validate(); err != nil {
 		return nil, labs.LineError{Line: c.Spec.Line, Text: c.Kind + ": " + err.Error()}
@@ -74,11 +83,14 @@ func Lint(course *labs.Course) labs.Problems {
 			if c.Spec == nil {
 				continue // labs has said so
 			}
-			_, err := decode(c)
+			k, err := decode(c)
 			for _, e := range labs.LineErrors(err) {
 				ps = append(ps, labs.Problem{File: c.File, Line: e.Line, Text: fmt.Sprintf("check %s: %s", c.ID, e.Text)})
 			}
-			if need := wants(c.Kind, c); need != "" && !slices.ContainsFunc(strings.Split(need, "|"), lab.Wants) {
+			if err != nil {
+				continue
+			}
+			if need := needOf(c.Kind, k); need != "" && !lab.Wants(need) {
 				ps = append(ps, labs.Problem{File: c.File, Line: c.Line,
 					Text: fmt.Sprintf("check %s: the lab must say needs: [%s] for a check of kind %s", c.ID, need, c.Kind)})
 			}
@@ -88,19 +100,13 @@ func Lint(course *labs.Course) labs.Problems {
 	return ps
 }
 
-// wants is the need that a lab must state for a check, or "".
-func wants(kind string, c *labs.Check) string {
-	switch kind {
-	case "image", "container":
-		return "docker"
-	case "object", "cel", "dns", "release":
-		return "cluster"
-	case "http":
-		if h := (&httpCheck{}); c.Spec.Decode(h) == nil && h.From == fromCluster {
-			return "cluster"
-		}
+// needOf is the need that a lab must state for a check, or "".
+func needOf(name string, k kind) string {
+	if n, ok := k.(needer); ok {
+		return n.needs()
 	}
-	return ""
+	e, _ := find(name)
+	return e.needs
 }
 
 // errUnreachable marks errors after which nothing is known: a connection that

@@ -23,8 +23,8 @@ import (
 // lab's unless metadata.namespace says otherwise. When status is asked for,
 // status.observedGeneration, where there is one, must be current.
 type objectCheck struct {
-	APIVersion string         `yaml:"apiVersion"`
-	Kind       string         `yaml:"kind"`
+	APIVersion string         `yaml:"apiVersion" doc:"Such as v1 or apps/v1." required:"true"`
+	Kind       string         `yaml:"kind" doc:"Such as Pod." required:"true"`
 	Rest       map[string]any `yaml:",inline"`
 }
 

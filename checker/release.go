@@ -22,12 +22,12 @@ import (
 // releaseCheck: a Helm release in the lab's namespace. Its last revision must be
 // deployed. Fields that are not given are not looked at.
 type releaseCheck struct {
-	Name         string         `yaml:"name"`
-	Chart        string         `yaml:"chart"`        // the chart's name
-	MinRevision  int            `yaml:"minRevision"`  // the last revision is at least this
-	Values       map[string]any `yaml:"values"`       // a part of the values that the release effectively has
-	RolledBackTo int            `yaml:"rolledBackTo"` // the last revision is a rollback to this one
-	Ready        bool           `yaml:"ready"`        // its workloads are available and nothing of it is missing
+	Name         string         `yaml:"name" doc:"The release." required:"true"`
+	Chart        string         `yaml:"chart" doc:"The name of its chart."`
+	MinRevision  int            `yaml:"minRevision" doc:"The last revision is at least this one."`
+	Values       map[string]any `yaml:"values" doc:"A part of the values that the release has in effect."`
+	RolledBackTo int            `yaml:"rolledBackTo" doc:"The last revision is a rollback to this one."`
+	Ready        bool           `yaml:"ready" doc:"Its workloads are available, and nothing of it is missing."`
 }
 
 func (c *releaseCheck) validate() error {

@@ -1,6 +1,8 @@
 package checker
 
 import (
+	"context"
+
 	"github.com/kindlab/kindlab/labs"
 	"github.com/moby/moby/client"
 	"k8s.io/client-go/rest"
@@ -16,7 +18,10 @@ type Target struct {
 	Probe     Probe
 	Registry  string // the local registry as image names spell it, such as localhost:5001
 	Attendee  string
-	Watcher   *Watcher // shared by the engines of a process; nil: the engine has one of its own
+	// Answer is what the attendee answered to the check with that id; "" when nothing yet.
+	Answer  func(ctx context.Context, check string) (string, error)
+	Shell   Shell    // the lab's shell; nil when there is none
+	Watcher *Watcher // shared by the engines of a process; nil: the engine has one of its own
 
 	listener *listener // of the check that is looked at; nil when nothing is watched
 }

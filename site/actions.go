@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // hint records that a hint was opened.
@@ -22,6 +24,40 @@ func (s *Site) hint(w http.ResponseWriter, r *http.Request) {
 		s.cfg.Hint(c.ID, l.ID, r.PathValue("check"))
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// answer records an attendee's answer. A browser without scripts is sent back to
+// the page, others are told that it is recorded.
+func (s *Site) answer(w http.ResponseWriter, r *http.Request) {
+	c, l, ok := s.find(w, r)
+	if !ok {
+		return
+	}
+	_, check := l.Check(r.PathValue("check"))
+	var q *Question
+	if check != nil && s.cfg.Question != nil {
+		q = s.cfg.Question(c.ID, l.ID, check)
+	}
+	if q == nil {
+		s.notFound(w, r)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, int64(10*q.Most+1000)) // a form needs up to three bytes for one
+	text := r.PostFormValue("answer")
+	if len(text) > q.Most || !utf8.ValidString(text) {
+		http.Error(w, fmt.Sprintf("An answer has at most %d bytes.", q.Most), http.StatusRequestEntityTooLarge)
+		return
+	}
+	if err := s.cfg.Answer(r.Context(), c.ID, l.ID, check.ID, text); err != nil {
+		s.log.ErrorContext(r.Context(), "recording an answer", "lab", l.ID, "err", err)
+		http.Error(w, "The answer could not be recorded: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	if r.Header.Get("Accept") == "text/plain" {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	http.Redirect(w, r, "/"+c.ID+"/"+l.ID+"/#"+url.PathEscape(check.ID), http.StatusSeeOther)
 }
 
 // reset begins a lab again. It answers with a line for each step, and a last one

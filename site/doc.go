@@ -6,6 +6,7 @@
 //	GET  /{course}/{lab}/               a lab: its text, and each task's verdict below it
 //	GET  /{course}/{lab}/events         that lab's verdicts as they change (server-sent events)
 //	POST /{course}/{lab}/hints/{check}  a hint was opened
+//	POST /{course}/{lab}/answers/{check}  an answer to a check's question
 //	POST /{course}/{lab}/reset          begin the lab again; answers with one line per step
 //	GET  /api/{course}/status           labs, tasks, progress and verdicts as JSON
 //	GET  /assets/{name}                 style, script and icon; a name holds its content's hash

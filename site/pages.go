@@ -227,6 +227,9 @@ func (s *Site) lab(w http.ResponseWriter, r *http.Request) {
 		t.Text = text.Tasks[t.ID]
 		for j := range t.Checks {
 			t.Checks[j].Hint = text.Hints[t.Checks[j].ID]
+			if _, check := l.Check(t.Checks[j].ID); s.cfg.Question != nil {
+				t.Checks[j].Asks = s.cfg.Question(c.ID, l.ID, check)
+			}
 		}
 	}
 	for i := range p.Labs {

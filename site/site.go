@@ -36,6 +36,13 @@ type Config struct {
 	// Hint records that the hint of a check was opened. It may be nil.
 	Hint func(course, lab, check string)
 
+	// Question is what a check asks of the attendee, with what they answered last;
+	// nil when it asks nothing. It may be nil: then no check asks.
+	Question func(course, lab string, check *labs.Check) *Question
+
+	// Answer records an attendee's answer. It goes with Question.
+	Answer func(ctx context.Context, course, lab, check, text string) error
+
 	// Place is where a lab's commands run. It may be nil.
 	Place func(course, lab string) Place
 
@@ -44,6 +51,14 @@ type Config struct {
 
 	Log     *slog.Logger // nil for none
 	Version string
+}
+
+// A Question is what a check asks of the attendee.
+type Question struct {
+	Text    string
+	Choices []string // empty when the answer is typed
+	Given   string   // what was answered last
+	Most    int      // how long an answer may be, in bytes
 }
 
 // Place is where the commands of a lab run. Any field may be empty.
@@ -109,6 +124,7 @@ func New(cfg Config) (*Site, error) {
 	mux.HandleFunc("GET /{course}/{lab}/{$}", s.lab)
 	mux.HandleFunc("GET /{course}/{lab}/events", s.events)
 	mux.HandleFunc("POST /{course}/{lab}/hints/{check}", s.hint)
+	mux.HandleFunc("POST /{course}/{lab}/answers/{check}", s.answer)
 	mux.HandleFunc("POST /{course}/{lab}/reset", s.reset)
 	mux.HandleFunc("GET /api/{course}/status", s.status)
 	mux.Handle("GET /assets/{name}", s.assets)

@@ -49,6 +49,7 @@ type checkView struct {
 	Why    []labs.Section
 	Hint   template.HTML
 	Stuck  bool // offer the hint openly
+	Asks   *Question
 }
 
 // A taskView is a task as its page shows it.

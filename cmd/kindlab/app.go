@@ -159,6 +159,7 @@ type session struct {
 	place  *provision.Environment
 	store  *progress.Store
 	shared *checker.Watcher // by all labs and attendees
+	live   *engines
 }
 
 func (s *session) close() { _ = s.store.Close() }
@@ -190,7 +191,7 @@ func (a *app) newSession(ctx context.Context, name string) (*session, error) {
 		_ = store.Close()
 		return nil, err
 	}
-	return &session{app: a, course: course, store: store, shared: checker.NewWatcher(), place: &provision.Environment{
+	return &session{app: a, course: course, store: store, shared: checker.NewWatcher(), live: &engines{}, place: &provision.Environment{
 		Cluster: a.cluster, State: a.state, Work: a.work, Attendee: a.me, Docker: docker, Report: a.reporter(),
 		NodeImage: first(a.env("KINDLAB_NODE_IMAGE"), provision.DefaultNodeImage),
 	}}, nil
@@ -300,6 +301,19 @@ func (s *session) target(place *provision.Environment, lab *labs.Lab) *checker.T
 	}
 	if lab.Wants("cluster") {
 		t.Cluster, _ = place.Rest() // without one, verdicts are unknown
+	}
+	t.Answer = func(ctx context.Context, check string) (string, error) {
+		return s.store.Answered(ctx, place.Attendee, s.course.ID, lab.ID, check)
+	}
+	own := *s
+	own.place = place
+	t.Shell = func(ctx context.Context, script string) (string, int, error) {
+		env, err := own.labEnv(lab.ID)
+		if err != nil {
+			return "", 0, err
+		}
+		r := &runner{place: place, course: s.course.ID, lab: lab, env: env}
+		return r.output(ctx, script)
 	}
 	return t
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kindlab/kindlab/checker"
 	"github.com/kindlab/kindlab/labs"
+	"github.com/kindlab/kindlab/provision"
 	"github.com/spf13/cobra"
 )
 
@@ -17,8 +18,50 @@ func newCourse(a *app) *cobra.Command {
 		RunE:  help,
 		Args:  subcommand,
 	}
-	c.AddCommand(newCourseList(a), newCourseLint(a), newCourseProve(a))
+	c.AddCommand(newCourseList(a), newCourseLint(a), newCourseProve(a), newCourseSchema(a), newCourseChecks(a))
 	return c
+}
+
+func newCourseSchema(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print a JSON Schema of checks, for editors",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			schema, err := checker.Schema()
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(a.out, "%s\n", schema)
+			return err
+		},
+	}
+}
+
+func newCourseChecks(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "checks [KIND]",
+		Short: "Describe the kinds of check: their fields, and an example",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			name := ""
+			if len(args) == 1 {
+				name = args[0]
+			}
+			text, err := checker.Reference(name)
+			if err != nil {
+				if near := labs.Nearest(name, checker.Kinds()); near != "" {
+					return &provision.Hinted{Err: err, Hint: "did you mean " + near + "?"}
+				}
+				return err
+			}
+			if name == "" {
+				text += "\nkindlab course checks KIND describes one of them.\n"
+			}
+			_, err = fmt.Fprint(a.out, text)
+			return err
+		},
+	}
 }
 
 func newCourseList(a *app) *cobra.Command {
@@ -82,7 +125,11 @@ a built-in course; without it, the folder you are in.`,
 			if err != nil && !errors.As(err, &wrong) {
 				return err
 			}
-			wrong = append(wrong, course.Lint()...)
+			unfit, err := checker.LintSchema(course)
+			if err != nil {
+				return err
+			}
+			wrong = append(append(wrong, course.Lint()...), unfit...)
 			wrong.Sort()
 			if a.output == "json" {
 				type problem struct {

@@ -46,7 +46,7 @@ Exit codes: 0 solved, 1 not solved yet, 2 could not run.`,
 			root.AddCommand(c)
 		}
 	}
-	in("learn", newCheck(a), newStatus(a), newReset(a), newSolve(a), newShell(a), newTool(a, toolKubectl), newTool(a, toolHelm))
+	in("learn", newCheck(a), newAnswer(a), newStatus(a), newReset(a), newSolve(a), newShell(a), newTool(a, toolKubectl), newTool(a, toolHelm))
 	in("place", newUp(a), newDown(a), newDoctor(a), newVersion(a))
 	in("write", newCourse(a))
 	root.SetFlagErrorFunc(usageError)

@@ -134,6 +134,36 @@ func (r *runner) script(ctx context.Context, text string, timeout time.Duration)
 	return fmt.Errorf("%w:\n%s%s", err, indent(text), tail(out.String(), 20))
 }
 
+// output runs a shell script to its end and returns what it printed and how it ended.
+func (r *runner) output(ctx context.Context, text string) (out string, code int, err error) {
+	c := r.command(ctx, text)
+	said := &lastBytes{most: 64 << 10}
+	c.Stdout, c.Stderr = said, said
+	err = c.Run()
+	var failed *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return said.text(), 0, ctx.Err()
+	case errors.As(err, &failed):
+		return said.text(), failed.ExitCode(), nil
+	}
+	return said.text(), 0, err
+}
+
+// lastBytes keeps the end of what is written.
+type lastBytes struct {
+	data []byte
+	most int
+}
+
+func (l *lastBytes) Write(p []byte) (int, error) {
+	l.data = append(l.data, p...)
+	l.data = l.data[max(0, len(l.data)-l.most):]
+	return len(p), nil
+}
+
+func (l *lastBytes) text() string { return strings.ToValidUTF8(string(l.data), "?") }
+
 // start runs a script until stop.
 func (r *runner) start(text string) error {
 	c := r.command(context.Background(), text)

@@ -208,6 +208,20 @@ func (s *session) site(ctx context.Context, listen string) (*site.Site, error) {
 				log.Error("recording a hint", "error", err)
 			}
 		},
+		Question: func(course, lab string, check *labs.Check) *site.Question {
+			q, ok := checker.Asks(check)
+			if !ok {
+				return nil
+			}
+			given, err := s.store.Answered(ctx, s.me, course, lab, check.ID)
+			if err != nil {
+				log.Error("reading an answer", "error", err)
+			}
+			return &site.Question{Text: q.Text, Choices: q.Choices, Given: given, Most: checker.MaxAnswer}
+		},
+		Answer: func(ctx context.Context, course, lab, check, text string) error {
+			return in(course).answer(ctx, lab, check, text)
+		},
 		Place: func(course, lab string) site.Place {
 			p := site.Place{Work: s.place.LabFolder(course, lab), Shell: callMe() + " shell " + lab}
 			if l := in(course).course.Lab(lab); l != nil && l.Wants("cluster") {
@@ -285,6 +299,7 @@ func (s *session) watch(ctx context.Context, id string, send func([]labs.Verdict
 	if err != nil {
 		return err
 	}
+	defer s.live.add(labs.Key(s.course.ID, id), engine)()
 	engine.Watch(ctx, func(vs []labs.Verdict) {
 		if err := s.record(ctx, vs); err != nil {
 			slog.Error("recording progress", "error", err)

@@ -229,6 +229,18 @@ async function reset(dialog) {
   else buttons.forEach((b) => { b.disabled = false; });
 }
 
+// The verdict that follows comes as all others do.
+async function answer(form) {
+  const sent = one('.sent', form);
+  sent.textContent = 'Sending…';
+  try {
+    const r = await fetch(form.action, { method: 'POST', headers: { Accept: 'text/plain' }, body: new URLSearchParams(new FormData(form)) });
+    sent.textContent = r.ok ? 'Sent' : await r.text();
+  } catch {
+    sent.textContent = 'Not sent: kindlab does not answer. Try again.';
+  }
+}
+
 if (article) {
   listen();
   document.addEventListener('visibilitychange', () => (document.hidden ? deafen() : listen()));
@@ -237,6 +249,7 @@ if (article) {
   all('details.hint').forEach((d) => d.addEventListener('toggle', () => {
     if (d.open) fetch(`${base}hints/${d.closest('[data-check]').dataset.check}`, { method: 'POST' }).catch(() => {});
   }, { once: true }));
+  all('form.answer').forEach((f) => f.addEventListener('submit', (e) => { e.preventDefault(); answer(f); }));
   one('#reset')?.addEventListener('click', () => one('#reset-dialog').showModal());
   one('#reset-dialog .danger')?.addEventListener('click', () => reset(one('#reset-dialog')));
 }

@@ -33,6 +33,12 @@ CREATE TABLE hints (
 	PRIMARY KEY (attendee, course, lab, name)
 ) WITHOUT ROWID;
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+`, `
+CREATE TABLE answers (
+	attendee TEXT NOT NULL, course TEXT NOT NULL, lab TEXT NOT NULL, name TEXT NOT NULL,
+	value TEXT NOT NULL,
+	PRIMARY KEY (attendee, course, lab, name)
+) WITHOUT ROWID;
 `}
 }
 

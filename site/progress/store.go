@@ -117,6 +117,23 @@ func (s *Store) Hints(ctx context.Context, attendee, course string) (map[string]
 	return s.times(ctx, `SELECT lab, name, at FROM hints WHERE attendee = ? AND course = ?`, attendee, course)
 }
 
+// Answer records what an attendee answered to the question of a check. The last one counts.
+func (s *Store) Answer(ctx context.Context, attendee, course, lab, check, value string) error {
+	return s.exec(ctx, `INSERT INTO answers (attendee, course, lab, name, value) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (attendee, course, lab, name) DO UPDATE SET value = excluded.value`, attendee, course, lab, check, value)
+}
+
+// Answered is what an attendee answered last to the question of a check; "" when nothing yet.
+func (s *Store) Answered(ctx context.Context, attendee, course, lab, check string) (string, error) {
+	var value string
+	err := s.db.QueryRowContext(ctx, `SELECT value FROM answers WHERE attendee = ? AND course = ? AND lab = ? AND name = ?`,
+		attendee, course, lab, check).Scan(&value)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return value, s.explain("reading", err)
+}
+
 // Reset forgets what an attendee has reached in a lab. The drawn values stay:
 // the lab begins again, it does not become another one.
 func (s *Store) Reset(ctx context.Context, attendee, course, lab string) error {
@@ -128,6 +145,7 @@ func (s *Store) Reset(ctx context.Context, attendee, course, lab string) error {
 	for _, q := range []string{
 		`DELETE FROM passes WHERE attendee = ? AND course = ? AND lab = ?`,
 		`DELETE FROM hints WHERE attendee = ? AND course = ? AND lab = ?`,
+		`DELETE FROM answers WHERE attendee = ? AND course = ? AND lab = ?`,
 	} {
 		if _, err := tx.ExecContext(ctx, q, attendee, course, lab); err != nil {
 			return s.explain("writing", err)
