@@ -19,7 +19,7 @@ import (
 )
 
 // loadLab is the lab that is written in page.
-func loadLab(t *testing.T, page string) *labs.Lab {
+func loadLab(t testing.TB, page string) *labs.Lab {
 	t.Helper()
 	c, err := labs.Load(fstest.MapFS{
 		"course.yaml": {Data: []byte("title: T\ngoal: G\nlabs: [one]\n")},

@@ -18,6 +18,8 @@ import (
 const (
 	commandTimeout = 2 * time.Minute // for a block that says nothing else
 	settleTimeout  = 90 * time.Second
+	// startMoment is what a person gives a container that was just started, by reading on.
+	startMoment = 2 * time.Second
 )
 
 // A runner does what a lab's page says, as a learner would in the lab's shell.
@@ -42,6 +44,9 @@ func (r *runner) task(ctx context.Context, t *labs.Task) error {
 			err = r.save(b)
 		case b.Kind == labs.Command && !b.NoRun:
 			err = r.block(ctx, b)
+			if err == nil && strings.Contains(b.Text, "docker run") {
+				err = pause(ctx, startMoment)
+			}
 		}
 		if err != nil {
 			return r.at(b, err)

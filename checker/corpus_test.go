@@ -1,0 +1,196 @@
+//go:build e2e
+
+package checker
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kindlab/kindlab/labs"
+	"github.com/moby/moby/client"
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/yaml"
+)
+
+const (
+	namedWithin = 90 * time.Second // for a cause to be named: some show only after a few restarts
+	aimedShare  = 0.95             // of the states whose cause is named
+)
+
+// TestBroken makes the states of the corpus on the real engines and looks whether
+// the first finding names the true cause. KINDLAB_TEST_BROKEN=N takes N states of
+// each family, all of which must be named; KINDLAB_TEST_FAMILY and
+// KINDLAB_TEST_STATE (a regular expression) choose; KINDLAB_TEST_AT_ONCE is how
+// many are made at a time.
+func TestBroken(t *testing.T) {
+	w := newCluster(t)
+	docker, err := client.New(client.FromEnv)
+	require.NoError(t, err)
+	w.target.Docker = docker
+	most, _ := strconv.Atoi(os.Getenv("KINDLAB_TEST_BROKEN"))
+	atOnce, _ := strconv.Atoi(os.Getenv("KINDLAB_TEST_AT_ONCE"))
+	if atOnce < 1 {
+		atOnce = 4
+	}
+	family, state := os.Getenv("KINDLAB_TEST_FAMILY"), regexp.MustCompile(os.Getenv("KINDLAB_TEST_STATE"))
+	taken := map[string]int{}
+	var all []broken
+	for _, b := range readBroken(t) {
+		if family != "" && b.family != family || !state.MatchString(b.name) || most > 0 && taken[b.family] == most {
+			continue
+		}
+		taken[b.family]++
+		all = append(all, b)
+	}
+	var mu sync.Mutex
+	named, missed := map[string]int{}, []string{}
+	slots := make(chan struct{}, atOnce)
+	var wg sync.WaitGroup
+	for i, b := range all {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			said, ok := w.named(t, b, i)
+			mu.Lock()
+			defer mu.Unlock()
+			if ok {
+				named[b.family]++
+			} else {
+				missed = append(missed, fmt.Sprintf("%s/%s: %s\n    wants %s\n    %s", b.family, b.name, b.Says, b.Cause, strings.ReplaceAll(said, "\n", "\n    ")))
+			}
+		})
+	}
+	wg.Wait()
+	slices.Sort(missed)
+	sum := 0
+	var table strings.Builder
+	for _, f := range slices.Sorted(maps.Keys(taken)) {
+		fmt.Fprintf(&table, "%-12s %3d of %3d\n", f, named[f], taken[f])
+		sum += named[f]
+	}
+	t.Logf("states whose first finding names the cause:\n%s%-12s %3d of %3d, %.1f %%\n\n%s", table.String(), "all", sum, len(all), 100*float64(sum)/float64(max(1, len(all))), strings.Join(missed, "\n"))
+	require.NotEmpty(t, all)
+	if most > 0 {
+		require.Empty(t, missed)
+	}
+	require.GreaterOrEqual(t, float64(sum), aimedShare*float64(len(all)))
+}
+
+// named makes a state and looks until the cause is named, two times in a row.
+func (w *cluster) named(t *testing.T, b broken, n int) (said string, ok bool) {
+	name := fmt.Sprintf("%s-%d", w.prefix, n)
+	namespace := name
+	fill := strings.NewReplacer("${HELLO}", w.hello, "${TOOLS}", w.tools, "${REGISTRY}", w.registry, "${NAME}", name, "${NAMESPACE}", namespace)
+	target := w.target
+	target.Namespace, target.Attendee, target.Lab = namespace, name, b.lab(t, fill)
+	target.Lab.ID = "e2e"
+	target.Work = t.TempDir()
+	if b.family != "docker" {
+		w.namespace(t, namespace, map[string]string{attendeeLabel: name, labLabel: "e2e"})
+		defer w.drop(namespace)
+	} else {
+		defer cleanDocker(name)
+	}
+	if err := w.create(t.Context(), namespace, fill.Replace(b.Objects)); err != nil {
+		return "making its objects: " + err.Error(), false
+	}
+	if out, err := w.script(t, &target, fill.Replace(b.Run)); err != nil {
+		return fmt.Sprintf("its script: %v: %s", err, out), false
+	}
+	e, err := NewEngine(&target, func() labs.Progress { return nil })
+	if err != nil {
+		return err.Error(), false
+	}
+	cause, look := regexp.MustCompile(b.Cause), regexp.MustCompile(b.Look)
+	times := 0
+	for limit := time.Now().Add(namedWithin); time.Now().Before(limit) && t.Context().Err() == nil; pause(t.Context(), time.Second) {
+		v := e.Check(t.Context())[0]
+		said = string(v.State) + "\n" + strings.Join(v.Lines(), "\n")
+		if len(v.Findings) > 0 && cause.MatchString(saysOf(v.Findings[0])) && look.MatchString(v.Findings[0].Look) {
+			times++
+		} else {
+			times = 0
+		}
+		if times == 2 {
+			return said, true
+		}
+	}
+	return said, false
+}
+
+// saysOf is what a finding says of the cause.
+func saysOf(f labs.Finding) string {
+	if f.Because != "" {
+		return f.Because
+	}
+	return f.Got + "; " + f.Nearest
+}
+
+func (w *cluster) create(ctx context.Context, namespace, manifests string) error {
+	for _, doc := range regexp.MustCompile(`(?m)^---\n`).Split(manifests, -1) {
+		if strings.TrimSpace(doc) == "" {
+			continue
+		}
+		var o map[string]any
+		if err := yaml.Unmarshal([]byte(doc), &o); err != nil {
+			return fmt.Errorf("%w:\n%s", err, doc)
+		}
+		version, _ := o["apiVersion"].(string)
+		kind, _ := o["kind"].(string)
+		of, err := w.k.resource(ctx, version, kind, namespace)
+		if err != nil {
+			return err
+		}
+		if _, err := of.Create(ctx, &unstructured.Unstructured{Object: o}, metav1.CreateOptions{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *cluster) drop(namespace string) {
+	now := int64(0)
+	_ = w.k.typed.CoreV1().Namespaces().Delete(context.Background(), namespace, metav1.DeleteOptions{GracePeriodSeconds: &now})
+	_ = w.k.typed.CoreV1().Pods(namespace).DeleteCollection(context.Background(), metav1.DeleteOptions{GracePeriodSeconds: &now}, metav1.ListOptions{})
+}
+
+// script runs a state's script in its work folder.
+func (w *cluster) script(t *testing.T, target *Target, text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	home := t.TempDir()
+	file := filepath.Join(home, "config")
+	config, err := clientcmd.LoadFromFile(os.Getenv("KINDLAB_TEST_KUBECONFIG"))
+	require.NoError(t, err)
+	config.Contexts[config.CurrentContext].Namespace = target.Namespace
+	require.NoError(t, clientcmd.WriteToFile(*config, file))
+	cmd := exec.CommandContext(t.Context(), "sh", "-eu", "-c", text)
+	cmd.Dir = target.Work
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+file, "HELM_CONFIG_HOME="+home, "HELM_CACHE_HOME="+home, "HELM_DATA_HOME="+home, "DOCKER_BUILDKIT=0")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// cleanDocker removes what a state has left in the Docker Engine.
+func cleanDocker(name string) {
+	own := "label=" + attendeeLabel + "=" + name
+	sh := func(text string) { _ = exec.Command("sh", "-c", text).Run() }
+	sh("docker rm -f $(docker ps -aq --filter " + own + ") " + name + "-web")
+	sh("docker rmi -f $(docker images -aq --filter " + own + ")")
+	sh("docker network rm " + name + "-net; docker volume rm " + name + "-vol")
+}
