@@ -22,6 +22,7 @@ func (d diagnosis) pod(p *corev1.Pod, called string) (f labs.Finding, found bool
 		return labs.Finding{}, false
 	}
 	describe := d.describe("Pod", p.Name)
+	step(d.ctx, "pod %s is %s and not ready", p.Name, strings.ToLower(string(p.Status.Phase)))
 	if p.DeletionTimestamp != nil {
 		return labs.Finding{Because: called + " is being deleted"}, true
 	}
@@ -66,7 +67,15 @@ func (d diagnosis) unschedulable(p *corev1.Pod, called, says string) labs.Findin
 		f.Because = fmt.Sprintf("there is no PersistentVolumeClaim %s, which %s mounts", claim[1], called)
 		f.Nearest = d.nearName(ref{APIVersion: "v1", Kind: "PersistentVolumeClaim", Name: claim[1]})
 		f.Look = command(d.t, "kubectl get pvc", d.namespace, "")
-	case strings.Contains(says, "unbound immediate PersistentVolumeClaims"):
+	case strings.Contains(says, "PersistentVolumeClaims"):
+		for _, v := range p.Spec.Volumes {
+			if v.PersistentVolumeClaim == nil {
+				continue
+			}
+			if why := d.claim(v.PersistentVolumeClaim.ClaimName); why.Because != "" && !strings.Contains(why.Because, "waits for the provisioner") {
+				return why
+			}
+		}
 		f.Because = "a PersistentVolumeClaim of " + called + " is not bound to a volume"
 		f.Look = command(d.t, "kubectl get pvc", d.namespace, "")
 	case lacks != nil:

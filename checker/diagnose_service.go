@@ -56,10 +56,12 @@ func whyNoAnswer(ctx context.Context, k *kube, t *Target, namespace, service str
 	if len(mine) == 0 {
 		return d.noPods(s, all)
 	}
+	step(ctx, "Service %s selects %s: %d pods", service, labelText(s.Spec.Selector), len(mine))
 	ready := slices.DeleteFunc(slices.Clone(mine), func(p corev1.Pod) bool { return !isReady(&p) })
 	if len(ready) == 0 {
 		return d.noneReady(s, mine)
 	}
+	ruledOut(ctx, "%d of these pods are ready", len(ready))
 	return d.target(s, at, ready)
 }
 

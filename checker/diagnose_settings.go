@@ -37,6 +37,8 @@ func (c *imageCheck) buildDifferences(ctx context.Context, d *docker, img *image
 		f.Because = "its largest step holds more than is needed: use a smaller base image, or copy only the result of a build into it"
 		if step, size := c.largestStep(ctx, d); step != "" {
 			f.Because = fmt.Sprintf("the step %s alone takes %s", clip(step, 80), units.HumanSize(float64(size)))
+		} else if size > 0 {
+			f.Because = fmt.Sprintf("what it is built FROM alone has a layer of %s", units.HumanSize(float64(size)))
 		}
 		out = append(out, f)
 	}

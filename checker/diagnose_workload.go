@@ -18,8 +18,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// whyNotReady walks from a Deployment, StatefulSet, DaemonSet, ReplicaSet or Pod
-// that is not as its spec says to the nearest cause that a learner can change.
+// whyNotReady walks from a workload, a pod, a claim, an autoscaler, a disruption
+// budget or a route that is not as its spec says to the nearest cause that a learner can change.
 // The finding is empty when all is well, when the kind is another one, and when
 // the cause cannot be told.
 func whyNotReady(ctx context.Context, k *kube, t *Target, kind, namespace, name string) labs.Finding {
@@ -31,6 +31,22 @@ func whyNotReady(ctx context.Context, k *kube, t *Target, kind, namespace, name 
 		}
 		f, _ := d.pod(pod, "Pod "+name)
 		return f
+	}
+	switch kind {
+	case "Job":
+		return d.job(name)
+	case "CronJob":
+		return d.cronJob(name)
+	case "PersistentVolumeClaim":
+		return d.claim(name)
+	case "HorizontalPodAutoscaler":
+		return d.autoscaler(name)
+	case "PodDisruptionBudget":
+		return d.budget(name)
+	case "Ingress":
+		return d.ingress(name)
+	case "HTTPRoute":
+		return d.httpRoute(name)
 	}
 	w, err := d.workload(kind, name)
 	if err != nil {
@@ -188,10 +204,12 @@ func (d diagnosis) why(w *workload) labs.Finding {
 	case w.updated >= w.want && w.ready >= w.want && w.available >= w.want:
 		return labs.Finding{}
 	}
+	step(d.ctx, "%s: of %d replicas %d are of its present template, %d are ready, %d available", w, w.want, w.updated, w.ready, w.available)
 	pods := d.pods(w)
 	if w.refused != "" && len(pods) < int(w.want) {
 		return d.refusal(w, w.refused)
 	}
+	ruledOut(d.ctx, "its pods can be created")
 	for i := range pods {
 		if f, found := d.pod(&pods[i], "pod "+pods[i].Name); found {
 			return f

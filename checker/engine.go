@@ -189,6 +189,9 @@ func (e *Engine) lookAt(ctx context.Context, i int, t *Target) labs.Verdict {
 	}
 	noting, written := withNotes(ctx)
 	findings, err := observe(noting, c, t)
+	if len(findings) > 0 && findings[0].Because != "" {
+		step(noting, "%s", findings[0].Because) // the chain ends in the cause
+	}
 	written.into(&v)
 	v.Took = time.Since(v.At)
 	var is truth

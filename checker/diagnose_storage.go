@@ -1,0 +1,130 @@
+package checker
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kindlab/kindlab/labs"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// defaultClass is on the StorageClass that claims without one get.
+const defaultClass = "storageclass.kubernetes.io/is-default-class"
+
+// claim is the cause for which a PersistentVolumeClaim is not bound.
+func (d diagnosis) claim(name string) labs.Finding {
+	c, err := d.k.typed.CoreV1().PersistentVolumeClaims(d.namespace).Get(d.ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return d.gone("v1", "PersistentVolumeClaim", name, err)
+	}
+	if c.Status.Phase == corev1.ClaimBound {
+		return labs.Finding{}
+	}
+	called := "PersistentVolumeClaim " + name
+	step(d.ctx, "%s is %s", called, strings.ToLower(string(c.Status.Phase)))
+	look := d.describe("pvc", name)
+	if c.Status.Phase == corev1.ClaimLost {
+		return labs.Finding{Because: fmt.Sprintf("the volume %s of %s is gone", c.Spec.VolumeName, called), Look: look}
+	}
+	if c.Spec.StorageClassName == nil || *c.Spec.StorageClassName == "" {
+		return d.byHand(c, called, look)
+	}
+	class := *c.Spec.StorageClassName
+	classes, err := d.k.typed.StorageV1().StorageClasses().List(d.ctx, metav1.ListOptions{})
+	if err != nil {
+		return labs.Finding{}
+	}
+	i := slices.IndexFunc(classes.Items, func(s storagev1.StorageClass) bool { return s.Name == class })
+	if i < 0 {
+		step(d.ctx, "it asks for the StorageClass %s", class)
+		f := labs.Finding{Because: fmt.Sprintf("there is no StorageClass %s, which %s asks for", class, called), Look: "`kubectl get storageclasses`"}
+		var names []string
+		for _, s := range classes.Items {
+			names = append(names, s.Name)
+		}
+		if near := labs.Nearest(class, names); near != "" {
+			f.Nearest = "there is one called " + near
+		} else if len(names) > 0 {
+			f.Nearest = "there is " + listed(names)
+		}
+		return f
+	}
+	ruledOut(d.ctx, "the StorageClass %s exists", class)
+	if says := d.lastEvent(c.UID, "ProvisioningFailed"); says != "" {
+		step(d.ctx, "the provisioner of %s refuses it", class)
+		return labs.Finding{Because: fmt.Sprintf("the StorageClass %s cannot make the volume of %s (%s): %s", class, called, modes(c), clip(says, 160)), Look: look}
+	}
+	waits := classes.Items[i].VolumeBindingMode
+	if waits != nil && *waits == storagev1.VolumeBindingWaitForFirstConsumer {
+		if user := d.userOf(name); user == "" {
+			return labs.Finding{Because: fmt.Sprintf("%s waits for a pod that uses it, and no pod does: the StorageClass %s makes a volume only then", called, class), Look: look}
+		} else if pod, err := d.k.typed.CoreV1().Pods(d.namespace).Get(d.ctx, user, metav1.GetOptions{}); err == nil {
+			step(d.ctx, "it waits for pod %s, which uses it", user)
+			if f, found := d.pod(pod, "pod "+user); found && !strings.Contains(f.Because, "is not bound to a volume") {
+				return f
+			}
+		}
+	}
+	return labs.Finding{Because: fmt.Sprintf("%s waits for the provisioner %s", called, classes.Items[i].Provisioner), Look: look}
+}
+
+// byHand explains a claim that no class makes a volume for.
+func (d diagnosis) byHand(c *corev1.PersistentVolumeClaim, called, look string) labs.Finding {
+	volumes, err := d.k.typed.CoreV1().PersistentVolumes().List(d.ctx, metav1.ListOptions{})
+	if err != nil {
+		return labs.Finding{}
+	}
+	for _, v := range volumes.Items {
+		if v.Spec.StorageClassName != "" || v.Status.Phase != corev1.VolumeAvailable {
+			continue
+		}
+		size := v.Spec.Capacity[corev1.ResourceStorage]
+		if want := c.Spec.Resources.Requests[corev1.ResourceStorage]; size.Cmp(want) < 0 {
+			return labs.Finding{Because: fmt.Sprintf("PersistentVolume %s has %s, and %s asks for %s", v.Name, size.String(), called, want.String()), Look: "`kubectl get pv`"}
+		}
+		return labs.Finding{Because: fmt.Sprintf("PersistentVolume %s gives %v, and %s asks for %s", v.Name, v.Spec.AccessModes, called, modes(c)), Look: "`kubectl get pv`"}
+	}
+	ruledOut(d.ctx, "no PersistentVolume without a class is free")
+	return labs.Finding{Because: fmt.Sprintf("%s names no class, so it waits for a PersistentVolume that somebody makes by hand, and there is no PersistentVolume for it", called),
+		Nearest: d.defaultClassIs(), Look: look}
+}
+
+func (d diagnosis) defaultClassIs() string {
+	classes, err := d.k.typed.StorageV1().StorageClasses().List(d.ctx, metav1.ListOptions{})
+	if err != nil {
+		return ""
+	}
+	for _, s := range classes.Items {
+		if s.Annotations[defaultClass] == "true" {
+			return fmt.Sprintf("without storageClassName it would get the class %s", s.Name)
+		}
+	}
+	return ""
+}
+
+// userOf is a pod that mounts a claim, or "".
+func (d diagnosis) userOf(claim string) string {
+	pods, err := d.k.typed.CoreV1().Pods(d.namespace).List(d.ctx, metav1.ListOptions{})
+	if err != nil {
+		return ""
+	}
+	for _, p := range pods.Items {
+		for _, v := range p.Spec.Volumes {
+			if v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == claim && !over(p) {
+				return p.Name
+			}
+		}
+	}
+	return ""
+}
+
+func modes(c *corev1.PersistentVolumeClaim) string {
+	var out []string
+	for _, m := range c.Spec.AccessModes {
+		out = append(out, string(m))
+	}
+	return strings.Join(out, ", ")
+}
