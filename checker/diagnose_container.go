@@ -201,10 +201,33 @@ func (d diagnosis) probed(p *corev1.Pod, s corev1.ContainerStatus) (labs.Finding
 	if spec.StartupProbe != nil && (s.Started == nil || !*s.Started) {
 		which, probe = "startup", spec.StartupProbe
 	}
-	if probe == nil || d.probeSays(p, which) == "" {
+	if probe == nil {
+		return labs.Finding{}, false
+	}
+	if name := probePortName(probe); name != "" {
+		if _, found := portNamed(*p, name); !found {
+			f := labs.Finding{Because: fmt.Sprintf("the %s probe of container %s asks the port named %q, and no container names a port so", which, s.Name, name), Look: d.describe("Pod", p.Name)}
+			if declared := portsInWords(*p); len(declared) > 0 {
+				f.Nearest = "the pod has " + listed(declared)
+			}
+			return f, true
+		}
+	}
+	if d.probeSays(p, which) == "" {
 		return labs.Finding{}, false
 	}
 	return d.probe(p, spec, which, probe, "runs, but is not ready"), true
+}
+
+// probePortName is the name by which a probe means its port, or "".
+func probePortName(p *corev1.Probe) string {
+	switch {
+	case p.HTTPGet != nil:
+		return p.HTTPGet.Port.StrVal
+	case p.TCPSocket != nil:
+		return p.TCPSocket.Port.StrVal
+	}
+	return ""
 }
 
 // probeSays is what the kubelet said when the probe failed the last time.

@@ -95,7 +95,7 @@ func (c *releaseCheck) differences(history []*releasev1.Release) []labs.Finding 
 		f.Look = seen
 		found = append(found, *f)
 	}
-	return append(found, c.valueDifferences(last)...)
+	return append(found, c.valueDifferences(last, history[:len(history)-1])...)
 }
 
 // whyNotDeployed reads the status of the last revision.
@@ -155,8 +155,8 @@ func (c *releaseCheck) whyNoRollback(history []*releasev1.Release) *labs.Finding
 }
 
 // valueDifferences compares the values that the release effectively has: the
-// chart's defaults with the attendee's own over them.
-func (c *releaseCheck) valueDifferences(r *releasev1.Release) []labs.Finding {
+// chart's defaults with the attendee's own over them. before are the earlier revisions.
+func (c *releaseCheck) valueDifferences(r *releasev1.Release, before []*releasev1.Release) []labs.Finding {
 	if len(c.Values) == 0 {
 		return nil
 	}
@@ -173,6 +173,9 @@ func (c *releaseCheck) valueDifferences(r *releasev1.Release) []labs.Finding {
 		switch {
 		case !own && byDefault:
 			f.Because = "that is the chart's default, and the release does not set it"
+			if why := whyUnset(r, before, m.Path); why != "" {
+				f.Because = why
+			}
 		case !own && !byDefault:
 			f.Because = "neither the release nor the chart's values.yaml sets it"
 			f.Nearest = nearValue(r.Config, m.Path)
@@ -180,6 +183,39 @@ func (c *releaseCheck) valueDifferences(r *releasev1.Release) []labs.Finding {
 		found = append(found, f)
 	}
 	return found[:min(len(found), mostFindings)]
+}
+
+// whyUnset says what became of a value that the attendee meant to set: it has
+// another name, it stands below another key, or the last upgrade left it out.
+func whyUnset(r *releasev1.Release, before []*releasev1.Release, path string) string {
+	if near := nearValue(r.Config, path); near != "" {
+		return near + ", and the chart reads " + path
+	}
+	name := path[strings.LastIndexByte(path, '.')+1:]
+	for _, set := range valuePaths(r.Config, "") {
+		if set == name || strings.HasSuffix(set, "."+name) {
+			return fmt.Sprintf("the release sets %s, and the chart reads %s", set, path)
+		}
+	}
+	for _, old := range slices.Backward(before) {
+		if v, ok := valueAt(old.Config, path); ok {
+			return fmt.Sprintf("revision %d set it to %s, and the upgrade to revision %d did not say it again (--reuse-values keeps what was set)", old.Version, show(v), r.Version)
+		}
+	}
+	return ""
+}
+
+// valuePaths are the paths of all values that are set.
+func valuePaths(values map[string]any, prefix string) []string {
+	var out []string
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if m, ok := values[key].(map[string]any); ok {
+			out = append(out, valuePaths(m, prefix+key+".")...)
+		} else {
+			out = append(out, prefix+key)
+		}
+	}
+	return out
 }
 
 // valueAt finds a value by its path, such as image.tag. Lists are not entered.

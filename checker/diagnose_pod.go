@@ -42,6 +42,9 @@ func (d diagnosis) pod(p *corev1.Pod, called string) (f labs.Finding, found bool
 			return f, true
 		}
 	}
+	if f, found := d.initHangs(p); found {
+		return f, true
+	}
 	if says := d.lastEvent(p.UID, "FailedMount"); says != "" && p.Status.Phase == corev1.PodPending {
 		if f, found := d.missingConfig(called, says); found {
 			return f, true
@@ -89,6 +92,9 @@ func (d diagnosis) unschedulable(p *corev1.Pod, called, says string) labs.Findin
 			f.Because = fmt.Sprintf("%s wants a node with %s, and no free node has that", called, labelText(p.Spec.NodeSelector))
 			f.Nearest = d.nearNode(p.Spec.NodeSelector)
 		}
+		if wants := affinityText(p); wants != "" {
+			f.Because = fmt.Sprintf("the node affinity of %s wants %s, and no node has that", called, wants)
+		}
 		f.Look = "`kubectl get nodes --show-labels`"
 	case strings.Contains(says, "didn't have free ports"):
 		f.Because = called + " wants a hostPort that is taken on every node"
@@ -108,6 +114,37 @@ func (d diagnosis) unschedulable(p *corev1.Pod, called, says string) labs.Findin
 		f.Because = called + " cannot be scheduled: " + clip(says, 200)
 	}
 	return f
+}
+
+// affinityText is the first thing that a pod's node affinity requires, or "".
+func affinityText(p *corev1.Pod) string {
+	a := p.Spec.Affinity
+	if a == nil || a.NodeAffinity == nil || a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
+		return ""
+	}
+	for _, t := range a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms {
+		for _, e := range t.MatchExpressions {
+			return strings.TrimSpace(fmt.Sprintf("%s %s %s", e.Key, strings.ToLower(string(e.Operator)), strings.Join(e.Values, ", ")))
+		}
+	}
+	return ""
+}
+
+// initPatience is how long an init container may take before it is the cause.
+const initPatience = 10 * time.Second
+
+// initHangs is the init container that is still running while the others wait for
+// it. One that restarts always is a sidecar, and is to run.
+func (d diagnosis) initHangs(p *corev1.Pod) (labs.Finding, bool) {
+	for _, s := range p.Status.InitContainerStatuses {
+		spec := containerOf(p, s.Name)
+		if s.State.Running == nil || spec.RestartPolicy != nil || time.Since(s.State.Running.StartedAt.Time) < initPatience {
+			continue
+		}
+		return labs.Finding{Because: fmt.Sprintf("init container %s is still running, and the others of pod %s wait for its end", s.Name, p.Name),
+			Look: command(d.t, "kubectl logs "+p.Name+" -c "+s.Name, d.namespace, "")}, true
+	}
+	return labs.Finding{}, false
 }
 
 // requested is how much of a resource a pod's containers ask for together, or "".

@@ -35,6 +35,9 @@ func whyNoAnswer(ctx context.Context, k *kube, t *Target, namespace, service str
 	}
 	at, found := servicePort(s, port)
 	if !found {
+		if slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool { return int(p.Port) == port && p.Protocol == corev1.ProtocolUDP }) {
+			return labs.Finding{Because: fmt.Sprintf("port %d of Service %s is for UDP, and HTTP is TCP", port, service), Look: d.get("Service", service, "-o yaml")}
+		}
 		return labs.Finding{
 			Because: fmt.Sprintf("Service %s has no port %d", service, port),
 			Nearest: "it has port " + listed(servicePorts(s)),
@@ -225,8 +228,11 @@ func (d diagnosis) target(s *corev1.Service, at corev1.ServicePort, ready []core
 		}
 		number = named
 	}
-	if number == 0 || s.Spec.ClusterIP == corev1.ClusterIPNone {
-		number = cmp.Or(number, int(at.Port))
+	number = cmp.Or(number, int(at.Port))
+	if s.Spec.ClusterIP == corev1.ClusterIPNone && int(at.Port) != number {
+		return labs.Finding{
+			Because: fmt.Sprintf("Service %s is headless, so its name leads to the pods themselves: nothing turns port %d into %d", s.Name, at.Port, number),
+			Nearest: fmt.Sprintf("the pods listen on port %d", number), Look: look}
 	}
 	answer, known := d.connect(pod, number)
 	switch {
@@ -270,20 +276,27 @@ func (d diagnosis) refused(s *corev1.Service, pod corev1.Pod, leads string, numb
 
 // policy explains a pod that does not even refuse: a NetworkPolicy that selects it.
 func (d diagnosis) policy(s *corev1.Service, pod corev1.Pod) labs.Finding {
-	list, err := d.k.typed.NetworkingV1().NetworkPolicies(d.namespace).List(d.ctx, metav1.ListOptions{})
-	if err != nil {
-		return labs.Finding{}
-	}
-	for _, p := range list.Items {
-		selects, err := metav1.LabelSelectorAsSelector(&p.Spec.PodSelector)
-		if err != nil || !selects.Matches(labels.Set(pod.Labels)) || !slices.Contains(p.Spec.PolicyTypes, networkingv1.PolicyTypeIngress) {
-			continue
-		}
+	v := policyView{ctx: d.ctx, k: d.k, t: d.t, to: &pod}
+	for _, p := range v.policiesOf(&pod, networkingv1.PolicyTypeIngress) {
 		return labs.Finding{
 			Because: fmt.Sprintf("connections to the pods of Service %s are dropped, and NetworkPolicy %s limits who may talk to them", s.Name, p.Name),
 			Look:    command(d.t, "kubectl describe networkpolicy "+p.Name, d.namespace, "")}
 	}
 	return labs.Finding{}
+}
+
+// serviceBackends are a Service, its port and its ready pods; nil when there is none.
+func (d diagnosis) serviceBackends(name string, port int) (*corev1.Service, corev1.ServicePort, []corev1.Pod) {
+	s, err := d.k.typed.CoreV1().Services(d.namespace).Get(d.ctx, name, metav1.GetOptions{})
+	if err != nil || len(s.Spec.Selector) == 0 {
+		return nil, corev1.ServicePort{}, nil
+	}
+	at, _ := servicePort(s, port)
+	pods, err := d.k.typed.CoreV1().Pods(d.namespace).List(d.ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(s.Spec.Selector).String()})
+	if err != nil {
+		return nil, at, nil
+	}
+	return s, at, slices.DeleteFunc(pods.Items, func(p corev1.Pod) bool { return over(p) || !isReady(&p) })
 }
 
 // connect asks a pod directly, past the Service. answer is "" when something
@@ -293,7 +306,7 @@ func (d diagnosis) connect(pod corev1.Pod, port int) (answer string, known bool)
 		return "", false
 	}
 	address := "http://" + net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(port)) + "/"
-	out, err := d.k.inProbe(d.ctx, d.t, probeProgram, "get", "-o", "json", "-timeout", "2s", address)
+	out, err := d.k.inProbe(d.ctx, d.t, nil, "get", "-o", "json", "-timeout", "2s", address)
 	if err != nil {
 		return "", false
 	}
@@ -389,7 +402,12 @@ func whyNoName(ctx context.Context, k *kube, t *Target, host string) labs.Findin
 	if !ok {
 		return labs.Finding{Because: host + " is not the name of a Service: that is SERVICE.NAMESPACE.svc.cluster.local"}
 	}
-	if _, err := k.typed.CoreV1().Services(n.namespace).Get(ctx, n.service, metav1.GetOptions{}); apierrors.IsNotFound(err) {
+	s, err := k.typed.CoreV1().Services(n.namespace).Get(ctx, n.service, metav1.GetOptions{})
+	if err == nil && s.Spec.Type == corev1.ServiceTypeExternalName {
+		return labs.Finding{Because: fmt.Sprintf("Service %s stands for %s, and there is no such host", n.service, s.Spec.ExternalName),
+			Look: command(t, "kubectl get service "+n.service, n.namespace, "")}
+	}
+	if apierrors.IsNotFound(err) {
 		return whyMissing(ctx, k, t, ref{APIVersion: "v1", Kind: "Service", Name: n.service, Namespace: n.namespace})
 	}
 	return labs.Finding{}

@@ -20,6 +20,7 @@ import (
 // name of one word is meant in the lab's namespace.
 type dnsCheck struct {
 	Name    string `yaml:"name" doc:"The name that is asked for; of one word, it is meant in the lab's namespace." required:"true"`
+	From    origin `yaml:"from" doc:"Who asks: cluster (when it is not given), or a pod."`
 	Service string `yaml:"service" doc:"The Service whose addresses it must have." required:"true"`
 }
 
@@ -38,6 +39,9 @@ func (c *dnsCheck) validate() error {
 	}
 	if !regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?$`).MatchString(c.Service) {
 		return fmt.Errorf("service %q is not the name of a Service", c.Service)
+	}
+	if err := c.From.validate(); err != nil || c.From.Where == fromHost {
+		return fmt.Errorf("from: say cluster, {pod: NAME} or {labels: {…}}")
 	}
 	return nil
 }
@@ -58,7 +62,11 @@ func (c *dnsCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error) 
 	} else if err != nil {
 		return nil, kubeError("reading Service "+c.Service, err)
 	}
-	got, err := c.ask(ctx, k, t)
+	from, fs, err := c.From.pod(ctx, k, t)
+	if err != nil || len(fs) > 0 {
+		return fs, err
+	}
+	got, err := c.ask(ctx, k, t, from)
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +84,8 @@ func (c *dnsCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error) 
 	}
 	f := labs.Finding{Expected: c.Name + " to be " + addresses(want), Got: got.String()}
 	switch {
+	case got.Kind == "timeout":
+		f = because(f, policyView{ctx: ctx, k: k, t: t, from: from}.noDNS())
 	case len(want) == 0:
 		f.Expected = c.Name + " to have addresses"
 		f = because(f, whyNoAnswer(ctx, k, t, t.Namespace, c.Service, 0))
@@ -102,20 +112,22 @@ func (c *dnsCheck) alias(s *corev1.Service, got resolved) []labs.Finding {
 }
 
 // ask has the probe pod look the name up.
-func (c *dnsCheck) ask(ctx context.Context, k *kube, t *Target) (resolved, error) {
+func (c *dnsCheck) ask(ctx context.Context, k *kube, t *Target, from *corev1.Pod) (resolved, error) {
 	name := c.Name
 	if !strings.Contains(name, ".") {
 		name += "." + t.Namespace
 	}
-	out, err := k.inProbe(ctx, t, probeProgram, "lookup", "-o", "json", name)
+	out, err := k.inProbe(ctx, t, from, "lookup", "-o", "json", name)
 	if err != nil {
 		return resolved{}, err
 	}
 	var all []resolved
 	if err := json.Unmarshal(out, &all); err != nil || len(all) != 1 {
-		return resolved{}, unreachable("the probe pod", fmt.Errorf("it said %q", clip(string(out), 120)))
+		return resolved{}, unreachable("the probe", fmt.Errorf("it said %q", clip(string(out), 120)))
 	}
-	if got := all[0]; got.Kind != "" && got.Kind != "notfound" {
+	if got := all[0]; from != nil && got.Kind == "timeout" {
+		return got, nil // a policy may keep the pod from the DNS
+	} else if got.Kind != "" && got.Kind != "notfound" {
 		return got, unreachable("the cluster's DNS", errors.New(clip(got.Error, 160)))
 	}
 	return all[0], nil
@@ -127,6 +139,8 @@ func (r resolved) String() string {
 		return addresses(r.Addresses)
 	case r.Kind == "notfound":
 		return "no such name"
+	case r.Kind == "timeout":
+		return "no answer in time"
 	}
 	return "no address"
 }

@@ -22,6 +22,8 @@ import (
 	"github.com/kindlab/kindlab/labs"
 	"github.com/moby/moby/client"
 	"golang.org/x/net/http/httpguts"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 const (
@@ -39,10 +41,9 @@ const (
 )
 
 const (
-	probeProgram = "/hello"        // the sample app in the probe pod
-	answerTime   = 3 * time.Second // for one request
-	maxBody      = 1 << 20         // bytes of an answer
-	maxTimes     = 100
+	answerTime = 3 * time.Second // for one request
+	maxBody    = 1 << 20         // bytes of an answer
+	maxTimes   = 100
 )
 
 // httpCheck: requests that are answered as expected. From the host they go to a
@@ -51,7 +52,7 @@ const (
 // of one word is a Service in the lab's namespace.
 type httpCheck struct {
 	URL     string            `yaml:"url" doc:"Where the requests go. In the cluster a host name of one word is a Service of the lab." required:"true"`
-	From    string            `yaml:"from" doc:"Who asks."`
+	From    origin            `yaml:"from" doc:"Who asks: host (when it is not given), cluster, or a pod."`
 	Method  string            `yaml:"method" doc:"GET when it is not given."`
 	Headers map[string]string `yaml:"headers" doc:"Headers that are sent."`
 	Status  int               `yaml:"status" doc:"The status of every answer; 200 when it is not given."`
@@ -86,14 +87,11 @@ func (c *httpCheck) validate() error {
 	if err != nil {
 		return err
 	}
-	switch c.From {
-	case "", fromHost:
-		if !isLoopback(u.Hostname()) {
-			return fmt.Errorf("url: from the host only this machine is asked, as localhost or 127.0.0.1, not %s", u.Hostname())
-		}
-	case fromCluster:
-	default:
-		return fmt.Errorf("from is %s or %s, not %q", fromHost, fromCluster, c.From)
+	if err := c.From.validate(); err != nil {
+		return fmt.Errorf("from: %w", err)
+	}
+	if !c.From.inCluster() && !isLoopback(u.Hostname()) {
+		return fmt.Errorf("url: from the host only this machine is asked, as localhost or 127.0.0.1, not %s", u.Hostname())
 	}
 	if !regexp.MustCompile(`^[A-Z]*$`).MatchString(c.Method) {
 		return fmt.Errorf("method %q is not one such as GET", c.Method)
@@ -144,7 +142,7 @@ func isLoopback(host string) bool {
 }
 
 func (c *httpCheck) needs() string {
-	if c.From == fromCluster {
+	if c.From.inCluster() {
 		return "cluster"
 	}
 	return ""
@@ -159,15 +157,27 @@ func (c *httpCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 		return nil, err
 	}
 	ask := c.askHost
-	if c.From == fromCluster {
-		ask = c.askCluster
+	var from *corev1.Pod
+	if c.From.inCluster() {
+		k, err := kubeOf(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		pod, f, err := c.From.pod(ctx, k, t)
+		if err != nil || len(f) > 0 {
+			return f, err
+		}
+		from = pod
+		ask = func(ctx context.Context, t *Target, u *url.URL) ([]httpAnswer, error) {
+			return c.askCluster(ctx, t, from, u)
+		}
 	}
 	answers, err := ask(ctx, t, u)
 	if err != nil {
 		return nil, err
 	}
-	if f := c.unlike(ctx, t, u, answers); f != (labs.Finding{}) {
-		if c.From != fromCluster && answers[len(answers)-1].Error != "" {
+	if f := c.unlike(ctx, t, u, from, answers); f != (labs.Finding{}) {
+		if !c.From.inCluster() && answers[len(answers)-1].Error != "" {
 			if err := reachable(ctx, t); err != nil {
 				return nil, err // nothing could answer: that is not the learner's doing
 			}
@@ -204,7 +214,7 @@ func reachable(ctx context.Context, t *Target) error {
 func (c *httpCheck) status() int { return cmp.Or(c.Status, http.StatusOK) }
 
 // unlike is the finding when an answer is missing or has another status.
-func (c *httpCheck) unlike(ctx context.Context, t *Target, u *url.URL, answers []httpAnswer) labs.Finding {
+func (c *httpCheck) unlike(ctx context.Context, t *Target, u *url.URL, from *corev1.Pod, answers []httpAnswer) labs.Finding {
 	i := slices.IndexFunc(answers, func(a httpAnswer) bool { return a.Error != "" || a.Status != c.status() })
 	if i < 0 {
 		return labs.Finding{}
@@ -214,14 +224,20 @@ func (c *httpCheck) unlike(ctx context.Context, t *Target, u *url.URL, answers [
 	if len(answers) > 1 {
 		f.Got += fmt.Sprintf(" for request %d of %d", i+1, max(c.Times, 1))
 	}
+	if a.Error == "" && c.From.inCluster() {
+		// Something else may answer for a port that the Service does not have.
+		if why := whyNoPort(ctx, t, u); why.Because != "" {
+			return because(f, why)
+		}
+	}
 	if a.Error == "" && a.Status != http.StatusServiceUnavailable {
 		if says := clip(a.Body, 120); says != "" && !strings.HasPrefix(says, "<") {
 			f.Because = fmt.Sprintf("the answer says: %s", says)
 		}
 		return f
 	}
-	if c.From == fromCluster {
-		return because(f, whyNot(ctx, t, u, a))
+	if c.From.inCluster() {
+		return because(f, whyNot(ctx, t, u, from, a))
 	}
 	if a.Kind == kindRefused || a.Kind == kindReset {
 		return because(f, whyHostPortSilent(ctx, t, portOf(u)))
@@ -230,12 +246,16 @@ func (c *httpCheck) unlike(ctx context.Context, t *Target, u *url.URL, answers [
 }
 
 // whyNot is the cause for which a request in the cluster went wrong.
-func whyNot(ctx context.Context, t *Target, u *url.URL, a httpAnswer) labs.Finding {
+func whyNot(ctx context.Context, t *Target, u *url.URL, from *corev1.Pod, a httpAnswer) labs.Finding {
 	k, err := kubeOf(ctx, t)
 	if err != nil {
 		return labs.Finding{}
 	}
 	n, isService := parseService(u.Hostname(), t.Namespace)
+	if from != nil && isService {
+		p := pair{pod: from, to: destination{Service: n.service, Namespace: n.namespace, Port: portOf(u)}, answer: a}
+		return p.whyNot(ctx, k, t)
+	}
 	switch {
 	case a.Kind == kindDNS:
 		return whyNoName(ctx, k, t, u.Hostname())
@@ -243,6 +263,23 @@ func whyNot(ctx context.Context, t *Target, u *url.URL, a httpAnswer) labs.Findi
 		return whyNoAnswer(ctx, k, t, n.namespace, n.service, portOf(u))
 	}
 	return labs.Finding{}
+}
+
+// whyNoPort is the finding when the Service of an address has no such port.
+func whyNoPort(ctx context.Context, t *Target, u *url.URL) labs.Finding {
+	k, err := kubeOf(ctx, t)
+	n, isService := parseService(u.Hostname(), t.Namespace)
+	if err != nil || !isService {
+		return labs.Finding{}
+	}
+	s, err := k.typed.CoreV1().Services(n.namespace).Get(ctx, n.service, metav1.GetOptions{})
+	if err != nil {
+		return labs.Finding{}
+	}
+	if _, found := servicePort(s, portOf(u)); found {
+		return labs.Finding{}
+	}
+	return whyNoAnswer(ctx, k, t, n.namespace, n.service, portOf(u))
 }
 
 // disappointed are the findings of the expectations that do not hold.
@@ -274,7 +311,7 @@ func (c *httpCheck) disappointed(ctx context.Context, answers []httpAnswer) ([]l
 			f.Got = "the answer " + says
 		}
 		f.Look = "`curl " + c.URL + "`"
-		if c.From == fromCluster {
+		if c.From.inCluster() {
 			f.Look = ""
 		}
 		out = append(out, f)
@@ -401,12 +438,12 @@ func failed(err error) httpAnswer {
 
 // askCluster has the requests sent by the probe pod, which stops at the first
 // that gets no answer.
-func (c *httpCheck) askCluster(ctx context.Context, t *Target, u *url.URL) ([]httpAnswer, error) {
+func (c *httpCheck) askCluster(ctx context.Context, t *Target, from *corev1.Pod, u *url.URL) ([]httpAnswer, error) {
 	k, err := kubeOf(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	out, err := k.inProbe(ctx, t, c.command(u, t.Namespace)...)
+	out, err := k.inProbe(ctx, t, from, c.command(u, t.Namespace)...)
 	if err != nil {
 		return nil, err
 	}
@@ -417,7 +454,7 @@ func (c *httpCheck) askCluster(ctx context.Context, t *Target, u *url.URL) ([]ht
 		if errors.Is(err, io.EOF) && len(answers) > 0 {
 			return answers, nil
 		} else if err != nil {
-			return nil, unreachable("the probe pod", fmt.Errorf("it said %q", clip(string(out), 120)))
+			return nil, unreachable("the probe", fmt.Errorf("it said %q", clip(string(out), 120)))
 		}
 		answers = append(answers, a)
 	}
@@ -425,7 +462,7 @@ func (c *httpCheck) askCluster(ctx context.Context, t *Target, u *url.URL) ([]ht
 
 // command makes the probe pod send the requests.
 func (c *httpCheck) command(u *url.URL, namespace string) []string {
-	command := []string{probeProgram, "get", "-o", "json", "-timeout", answerTime.String()}
+	command := []string{"get", "-o", "json", "-timeout", answerTime.String()}
 	if c.Times > 1 {
 		command = append(command, "-n", strconv.Itoa(c.Times))
 	}

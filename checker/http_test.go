@@ -87,7 +87,7 @@ func TestHTTPCommand(t *testing.T) {
 	c := &httpCheck{URL: "http://web:8080/a?b=c", Times: 5, Method: "POST", Headers: map[string]string{"X-B": "2", "X-A": "1"}}
 	u, err := c.parse()
 	require.NoError(t, err)
-	assert.Equal(t, []string{"/hello", "get", "-o", "json", "-timeout", "3s", "-n", "5", "-X", "POST", "-H", "X-A: 1", "-H", "X-B: 2", "http://web.lab-ns:8080/a?b=c"},
+	assert.Equal(t, []string{"get", "-o", "json", "-timeout", "3s", "-n", "5", "-X", "POST", "-H", "X-A: 1", "-H", "X-B: 2", "http://web.lab-ns:8080/a?b=c"},
 		c.command(u, "lab-ns"))
 }
 

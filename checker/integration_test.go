@@ -59,20 +59,7 @@ func newCluster(t *testing.T) *cluster {
 	for _, tag := range []string{"v1", "v2"} {
 		require.NoError(t, crane.Push(empty.Image, w.registry+"/hello:"+tag))
 	}
-	w.namespace(t, w.prefix+"-probe", nil)
-	w.apply(t, w.prefix+"-probe", `
-apiVersion: v1
-kind: Pod
-metadata: {name: probe}
-spec:
-  terminationGracePeriodSeconds: 0
-  containers: [{name: probe, image: HELLO, args: [client]}]`)
-	w.target = Target{Cluster: config, Registry: w.registry, Attendee: w.prefix,
-		Probe: Probe{Namespace: w.prefix + "-probe", Pod: "probe", Container: "probe"}}
-	require.Eventually(t, func() bool {
-		p, err := k.typed.CoreV1().Pods(w.target.Probe.Namespace).Get(t.Context(), "probe", metav1.GetOptions{})
-		return err == nil && isReady(p)
-	}, time.Minute, 200*time.Millisecond)
+	w.target = Target{Cluster: config, Registry: w.registry, Attendee: w.prefix, Probe: Probe{Namespace: "kindlab-system", Name: "probe"}}
 	return w
 }
 

@@ -73,6 +73,12 @@ func allKinds() []entry {
   metadata: {name: hello}
   status: {readyReplicas: 3}
 `},
+		{"reach", func() kind { return &reachCheck{} },
+			"Some reach a Service or a pod, and others do not.", "cluster", `reach:
+  to: [{service: api, port: 80}]
+  allowed: [{labels: {app: web}}]
+  blocked: [{pod: client}]
+`},
 		{"refused", func() kind { return &refusedCheck{} },
 			"The cluster refuses an object, or the eviction of a pod, for the stated reason.", "cluster", `refused:
   create:

@@ -1,7 +1,6 @@
 package checker
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,21 +22,15 @@ import (
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
-	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/transport/spdy"
 	"k8s.io/klog/v2"
-	"k8s.io/streaming/pkg/httpstream"
 )
 
 // requestTime is how long one question to the cluster may take.
 const requestTime = 10 * time.Second
-
-// maxOutput is how much of a command's output in the probe pod is read, in bytes.
-const maxOutput = 8 << 20
 
 // A kube is a cluster to look at. It is safe for use by several goroutines.
 type kube struct {
@@ -46,6 +39,7 @@ type kube struct {
 	watcher metadata.Interface // without a time limit
 	mapper  *restmapper.DeferredDiscoveryRESTMapper
 	config  *rest.Config // without a time limit, for streams
+	probes  probes
 }
 
 // newKube makes the clients. It does not connect.
@@ -170,68 +164,6 @@ func (k *kube) objects(ctx context.Context, r ref) ([]unstructured.Unstructured,
 		return nil, kubeError("listing "+r.Kind, err)
 	}
 	return list.Items, nil
-}
-
-// exec runs a command in a container and returns what it wrote. A command that
-// failed is no error when it wrote something to stdout.
-func (k *kube) exec(ctx context.Context, p Probe, command ...string) (stdout []byte, err error) {
-	req := k.typed.CoreV1().RESTClient().Post().Resource("pods").Namespace(p.Namespace).Name(p.Pod).SubResource("exec").
-		VersionedParams(&corev1.PodExecOptions{Container: p.Container, Command: command, Stdout: true, Stderr: true}, scheme.ParameterCodec)
-	old, err := remotecommand.NewSPDYExecutor(k.config, http.MethodPost, req.URL())
-	if err != nil {
-		return nil, fmt.Errorf("running %s in pod %s: %w", command[0], p.Pod, err)
-	}
-	exec, err := remotecommand.NewWebSocketExecutor(k.config, http.MethodGet, req.URL().String())
-	if err == nil {
-		exec, err = remotecommand.NewFallbackExecutor(exec, old, func(err error) bool {
-			return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
-		})
-	}
-	if err != nil {
-		return nil, fmt.Errorf("running %s in pod %s: %w", command[0], p.Pod, err)
-	}
-	out, problem := &capped{left: maxOutput}, &capped{left: 4 << 10}
-	err = exec.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: out, Stderr: problem})
-	switch {
-	case out.Len() > 0:
-		return out.Bytes(), nil
-	case ctx.Err() != nil:
-		return nil, unreachable("the cluster", plainly(ctx.Err()))
-	case err != nil && problem.Len() > 0:
-		return nil, fmt.Errorf("running %s in pod %s: %w: %s", command[0], p.Pod, err, clip(problem.String(), 200))
-	case err != nil:
-		return nil, kubeError(fmt.Sprintf("running %s in pod %s", command[0], p.Pod), err)
-	}
-	return nil, nil
-}
-
-// inProbe runs a command in the probe pod. Whatever goes wrong is an error of
-// the environment, never of the learner.
-func (k *kube) inProbe(ctx context.Context, t *Target, command ...string) ([]byte, error) {
-	if t.Probe.Pod == "" {
-		return nil, unreachable("the probe pod", errors.New("none is set up"))
-	}
-	out, err := k.exec(ctx, t.Probe, command...)
-	switch {
-	case err != nil && !errors.Is(err, errUnreachable):
-		return nil, unreachable("the probe pod", err)
-	case err == nil && len(out) == 0:
-		return nil, unreachable("the probe pod", errors.New("it said nothing"))
-	}
-	return out, err
-}
-
-// capped keeps the first bytes that are written and swallows the rest.
-type capped struct {
-	bytes.Buffer
-	left int
-}
-
-func (c *capped) Write(p []byte) (int, error) {
-	keep := min(len(p), c.left)
-	c.left -= keep
-	c.Buffer.Write(p[:keep])
-	return len(p), nil
 }
 
 // listensInside reports whether something listens on a pod's port for those

@@ -53,6 +53,9 @@ func schemaOf(t reflect.Type) map[string]any {
 		return map[string]any{"type": "string", "pattern": `^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`}
 	case t == reflect.TypeFor[absentCheck]():
 		t = reflect.TypeFor[objectCheck]()
+	case t == reflect.TypeFor[origin]():
+		words := map[string]any{"enum": []any{fromHost, fromCluster}}
+		return map[string]any{"anyOf": []any{words, structSchema(t)}}
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -70,22 +73,26 @@ func schemaOf(t reflect.Type) map[string]any {
 	case reflect.Map:
 		return map[string]any{"type": "object", "additionalProperties": schemaOf(t.Elem())}
 	case reflect.Struct:
-		properties, required, open := map[string]any{}, []any{}, false
-		for _, f := range fieldsOf(t) {
-			if f.name == "" {
-				open = true
-				continue
-			}
-			s := schemaOf(f.of)
-			s["description"] = f.doc
-			properties[f.name] = s
-			if f.required {
-				required = append(required, f.name)
-			}
-		}
-		return map[string]any{"type": "object", "properties": properties, "required": required, "additionalProperties": open}
+		return structSchema(t)
 	}
 	return map[string]any{} // anything
+}
+
+func structSchema(t reflect.Type) map[string]any {
+	properties, required, open := map[string]any{}, []any{}, false
+	for _, f := range fieldsOf(t) {
+		if f.name == "" {
+			open = true
+			continue
+		}
+		s := schemaOf(f.of)
+		s["description"] = f.doc
+		properties[f.name] = s
+		if f.required {
+			required = append(required, f.name)
+		}
+	}
+	return map[string]any{"type": "object", "properties": properties, "required": required, "additionalProperties": open}
 }
 
 // A field is one that an author may write; its name is empty when any may be written.
@@ -100,7 +107,7 @@ func fieldsOf(t reflect.Type) []field {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, isYAML := f.Tag.Lookup("yaml")
-		if !isYAML {
+		if !isYAML || name == "-" {
 			continue
 		}
 		name, _, _ = strings.Cut(name, ",")

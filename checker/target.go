@@ -26,7 +26,12 @@ type Target struct {
 	listener *listener // of the check that is looked at; nil when nothing is watched
 }
 
-// A Probe is a running pod of the sample app from which requests are made inside the cluster.
+// probeLabel is on the pods of the probe, with its name.
+const probeLabel = "app.kubernetes.io/name"
+
+// A Probe is the sample app on each node, from which requests are made inside the
+// cluster: pods of a namespace with the label app.kubernetes.io/name, and a
+// container of the same name.
 type Probe struct {
-	Namespace, Pod, Container string
+	Namespace, Name string
 }

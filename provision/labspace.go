@@ -20,8 +20,8 @@ import (
 const (
 	// SystemNamespace is where kindlab's own pods are.
 	SystemNamespace = "kindlab-system"
-	// ProbePod makes the requests that checks send inside the cluster.
-	ProbePod = "probe"
+	// ProbeName is the DaemonSet that makes the requests that checks send inside the cluster.
+	ProbeName = "probe"
 
 	// startedAnnotation on a lab's namespace says that its start state is there: from
 	// then on the objects are the learner's.
@@ -62,7 +62,7 @@ data:
 }
 
 // startLabs gives each lab its namespace, start state and work folder, unless it
-// has them. With probe it makes the probe pod too.
+// has them. With probe it makes the probe too.
 func (e *Environment) startLabs(ctx context.Context, course string, all []*labs.Lab, probe bool) (detail string, err error) {
 	var started []string
 	var mu sync.Mutex
@@ -203,57 +203,6 @@ func (e *Environment) annotateStarted(ctx context.Context, kube kubernetes.Inter
 	return nil
 }
 
-// ensureProbe makes the probe pod run the registry's sample app.
-func (e *Environment) ensureProbe(ctx context.Context) error {
-	kube, err := e.clientset()
-	if err != nil {
-		return err
-	}
-	image := e.Registry + "/hello:v1"
-	old, err := kube.CoreV1().Pods(SystemNamespace).Get(ctx, ProbePod, metav1.GetOptions{})
-	if err == nil && old.Spec.Containers[0].Image == image && old.DeletionTimestamp == nil && old.Status.Phase != corev1.PodFailed {
-		return nil
-	}
-	if err == nil {
-		now := int64(0)
-		if err := kube.CoreV1().Pods(SystemNamespace).Delete(ctx, ProbePod, metav1.DeleteOptions{GracePeriodSeconds: &now}); err != nil && !isGone(err) {
-			return fmt.Errorf("removing the old probe pod: %w", err)
-		}
-	} else if !isGone(err) {
-		return fmt.Errorf("looking for the probe pod: %w", err)
-	}
-	config, err := e.Rest()
-	if err != nil {
-		return err
-	}
-	a, err := newApplier(config)
-	if err != nil {
-		return err
-	}
-	if err := a.apply(ctx, "", "probe", []byte(`{apiVersion: v1, kind: Namespace, metadata: {name: `+SystemNamespace+`, labels: {app.kubernetes.io/managed-by: kindlab}}}`)); err != nil {
-		return err
-	}
-	if err := e.waitAccount(ctx, kube, SystemNamespace); err != nil {
-		return err
-	}
-	return a.apply(ctx, SystemNamespace, "probe", []byte(`
-apiVersion: v1
-kind: Pod
-metadata: {name: `+ProbePod+`, labels: {app.kubernetes.io/managed-by: kindlab}}
-spec:
-  automountServiceAccountToken: false
-  enableServiceLinks: false
-  terminationGracePeriodSeconds: 1
-  containers:
-  - name: `+ProbePod+`
-    image: `+image+`
-    imagePullPolicy: IfNotPresent
-    args: [client]
-    resources: {requests: {cpu: 10m, memory: 16Mi}, limits: {memory: 64Mi}}
-    securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, runAsNonRoot: true, capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}}
-`))
-}
-
 // WaitStart waits until the workloads and pods of the lab's start state are ready.
 func (e *Environment) WaitStart(ctx context.Context, lab *labs.Lab) error {
 	if !lab.Wants("cluster") {
@@ -270,8 +219,8 @@ func (e *Environment) WaitStart(ctx context.Context, lab *labs.Lab) error {
 		if err != nil {
 			return fmt.Errorf("looking at the start state of lab %s: %w", lab.ID, err)
 		}
-		if probe, err := kube.CoreV1().Pods(SystemNamespace).Get(ctx, ProbePod, metav1.GetOptions{}); err != nil || probe.Status.Phase != corev1.PodRunning {
-			waiting = "the probe pod"
+		if !probeReady(ctx, kube) {
+			waiting = "the probe"
 		}
 		if waiting == "" {
 			return nil

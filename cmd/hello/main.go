@@ -1,6 +1,6 @@
 // Command hello is the sample application of the labs: one static binary, made for an image that holds nothing else.
 // Its first argument is its mode: a web application that identifies itself in every answer (serve), the clients that
-// talk to it (get, lookup, load), and the smallest processes a container can run (client, once).
+// talk to it (get, lookup, load, probe), and the smallest processes a container can run (client, once).
 //
 // Everything it does can be predicted: faults follow a counter instead of a dice, every request gets an answer, and a
 // request that has begun is finished before the process ends. It is configured by environment variables alone (see
@@ -35,6 +35,7 @@ func main() {
 		hostname:       hostname,
 		signals:        signals,
 		terminationLog: "/dev/termination-log",
+		stdin:          os.Stdin,
 		stdout:         os.Stdout,
 		stderr:         os.Stderr,
 	}
@@ -47,6 +48,7 @@ type process struct {
 	hostname       string
 	signals        <-chan os.Signal
 	terminationLog string
+	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
@@ -63,6 +65,7 @@ func modes() []mode {
 		{"get", getArgs, "send a request, or several, and print the answer", get},
 		{"lookup", lookupArgs, "resolve names", lookup},
 		{"load", loadArgs, "send requests at a steady pace and report on the answers", load},
+		{"probe", "", "run get and lookup for whoever writes lines of JSON to stdin", probe},
 		{"once", onceArgs, "print a token and end", once},
 	}
 }

@@ -296,7 +296,7 @@ func (s *session) seed(ctx context.Context) (string, error) {
 func (s *session) target(place *provision.Environment, lab *labs.Lab) *checker.Target {
 	t := &checker.Target{
 		Lab: lab, Namespace: place.Namespace(lab.ID), Work: place.LabFolder(s.course.ID, lab.ID), Docker: place.Docker,
-		Probe:    checker.Probe{Namespace: provision.SystemNamespace, Pod: provision.ProbePod, Container: provision.ProbePod},
+		Probe:    checker.Probe{Namespace: provision.SystemNamespace, Name: provision.ProbeName},
 		Registry: place.Registry, Attendee: place.Attendee, Watcher: s.shared,
 	}
 	if lab.Wants("cluster") {

@@ -172,8 +172,8 @@ func (p *place) unsolved(t *testing.T) {
 func (p *place) tools(t *testing.T) {
 	assert.Equal(t, "configmap/start", p.run(t, 0, "kubectl", "get", "configmap", "start", "-o", "name"))
 	assert.Contains(t, p.run(t, 1, "kubectl", "get", "configmap", "none"), "not found")
-	p.run(t, 0, "kubectl", "wait", "-n", "kindlab-system", "--for=condition=Ready", "pod/probe", "--timeout=60s")
-	p.run(t, 2, "kubectl", "exec", "-n", "kindlab-system", "probe", "--", "/hello", "no-such-mode")
+	p.run(t, 0, "kubectl", "rollout", "status", "-n", "kindlab-system", "daemonset/probe", "--timeout=60s")
+	p.run(t, 2, "kubectl", "exec", "-n", "kindlab-system", "daemonset/probe", "--", "/hello", "no-such-mode")
 	p.run(t, 0, "helm", "install", "mine", p.file("chart"))
 	assert.Equal(t, "mine", p.run(t, 0, "helm", "list", "--short"))
 	assert.Contains(t, p.run(t, 0, "kubectl", "get", "configmap", "mine-config", "-o", "yaml"), "by: helm")

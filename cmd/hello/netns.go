@@ -1,0 +1,37 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"strings"
+)
+
+// processOf is a process of a pod, by the pod's uid. The kubelet mounts files of a
+// pod into its containers from a folder that is named after the uid, and a pod's
+// processes are in a control group with that name.
+func processOf(proc fs.FS, uid string) (pid string, err error) {
+	if len(uid) < 8 || strings.ContainsAny(uid, "/. ") {
+		return "", fmt.Errorf("%q is not the uid of a pod", uid)
+	}
+	entries, err := fs.ReadDir(proc, ".")
+	if err != nil {
+		return "", fmt.Errorf("reading the node's processes: %w", err)
+	}
+	group := strings.ReplaceAll(uid, "-", "_") // as systemd writes it
+	for _, e := range entries {
+		if name := e.Name(); name[0] < '0' || name[0] > '9' {
+			continue
+		}
+		for _, file := range []string{"cgroup", "mountinfo"} {
+			data, err := fs.ReadFile(proc, e.Name()+"/"+file)
+			if err != nil {
+				continue // it has ended
+			}
+			text := string(data)
+			if strings.Contains(text, "pod"+uid) || strings.Contains(text, "pod"+group) || strings.Contains(text, "/pods/"+uid+"/") {
+				return e.Name(), nil
+			}
+		}
+	}
+	return "", fmt.Errorf("no process of pod %s is on this node", uid)
+}
