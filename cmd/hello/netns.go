@@ -18,18 +18,26 @@ func processOf(proc fs.FS, uid string) (pid string, err error) {
 		return "", fmt.Errorf("reading the node's processes: %w", err)
 	}
 	group := strings.ReplaceAll(uid, "-", "_") // as systemd writes it
-	for _, e := range entries {
-		if name := e.Name(); name[0] < '0' || name[0] > '9' {
-			continue
-		}
-		for _, file := range []string{"cgroup", "mountinfo"} {
-			data, err := fs.ReadFile(proc, e.Name()+"/"+file)
+	for _, look := range []struct {
+		file  string
+		marks []string
+	}{
+		{"cgroup", []string{"pod" + uid, "pod" + group}},
+		// A whole folder of the pod is mounted for the kubelet too; its hosts file is not.
+		{"mountinfo", []string{"/pods/" + uid + "/etc-hosts "}},
+	} {
+		for _, e := range entries {
+			if name := e.Name(); name[0] < '0' || name[0] > '9' {
+				continue
+			}
+			data, err := fs.ReadFile(proc, e.Name()+"/"+look.file)
 			if err != nil {
 				continue // it has ended
 			}
-			text := string(data)
-			if strings.Contains(text, "pod"+uid) || strings.Contains(text, "pod"+group) || strings.Contains(text, "/pods/"+uid+"/") {
-				return e.Name(), nil
+			for _, mark := range look.marks {
+				if strings.Contains(string(data), mark) {
+					return e.Name(), nil
+				}
 			}
 		}
 	}

@@ -62,6 +62,7 @@ func TestProcessOf(t *testing.T) {
 		"13/cgroup":    file("0::/kubepods-podcccccccc_dddd.slice/0123"),
 		"14/cgroup":    file("0::/"),
 		"14/mountinfo": file("1 2 0:3 /var/lib/kubelet/pods/eeeeeeee-ffff/etc-hosts /etc/hosts rw"),
+		"10/mountinfo": file("1 2 0:3 / /var/lib/kubelet/pods/eeeeeeee-ffff/volumes/token rw"),
 		"version":      file("x"),
 		"15/other":     file("x"),
 	}
