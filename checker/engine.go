@@ -52,6 +52,12 @@ type record struct {
 // An unannouncer is a kind that knows whether its answer can change without an event that tells.
 type unannouncer interface{ unannounced() bool }
 
+// A pacer is a kind that says how often to look when nothing is announced: while it
+// fails, and when it has passed.
+type pacer interface {
+	pace() (failing, passed time.Duration)
+}
+
 // A runner is a kind that observes all the time while it is watched, not only when
 // it is looked at. Its run begins when what the check needs has passed, and ends
 // with its context; changed asks for a look.

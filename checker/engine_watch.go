@@ -209,6 +209,10 @@ func (e *Engine) next(i int, deaf bool) (d time.Duration, ok bool) {
 	m, c := e.remember(i), e.checks[i]
 	u, is := c.kind.(unannouncer)
 	silent := deaf || is && u.unannounced()
+	failing, passed := tick, slowTick
+	if p, ok := c.kind.(pacer); ok {
+		failing, passed = p.pace()
+	}
 	switch {
 	case m.holding:
 		left := max(time.Until(m.since.Add(c.check.Holds.For)), 10*time.Millisecond)
@@ -221,9 +225,9 @@ func (e *Engine) next(i int, deaf bool) (d time.Duration, ok bool) {
 	case m.verdict.State == labs.Passed && m.latched, m.verdict.State == labs.Blocked, m.verdict.State == "":
 		return time.Hour, false
 	case silent && m.verdict.State == labs.Passed && !deaf:
-		return slowTick, true
+		return passed, true
 	case silent:
-		return tick, true
+		return failing, true
 	}
 	return time.Hour, false
 }

@@ -70,8 +70,11 @@ type expectation struct {
 }
 
 func (e expectation) compile() (isTrue, got *expression, err error) {
-	return compilePair(e.True, e.Got, []string{"status", "headers", "body", "json", "answers"})
+	return compilePair(e.True, e.Got, answerVariables())
 }
+
+// answerVariables are what CEL sees of answers.
+func answerVariables() []string { return []string{"status", "headers", "body", "json", "answers"} }
 
 // An httpAnswer is what came of one request.
 type httpAnswer struct {
@@ -156,21 +159,9 @@ func (c *httpCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 	if err != nil {
 		return nil, err
 	}
-	ask := c.askHost
-	var from *corev1.Pod
-	if c.From.inCluster() {
-		k, err := kubeOf(ctx, t)
-		if err != nil {
-			return nil, err
-		}
-		pod, f, err := c.From.pod(ctx, k, t)
-		if err != nil || len(f) > 0 {
-			return f, err
-		}
-		from = pod
-		ask = func(ctx context.Context, t *Target, u *url.URL) ([]httpAnswer, error) {
-			return c.askCluster(ctx, t, from, u)
-		}
+	ask, from, fs, err := c.sender(ctx, t)
+	if err != nil || len(fs) > 0 {
+		return fs, err
 	}
 	answers, err := ask(ctx, t, u)
 	if err != nil {
@@ -185,6 +176,28 @@ func (c *httpCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 		return []labs.Finding{f}, nil
 	}
 	return c.disappointed(ctx, answers)
+}
+
+// A sender sends a check's requests.
+type sender func(ctx context.Context, t *Target, u *url.URL) ([]httpAnswer, error)
+
+// sender is who sends the requests, and the pod that it does so from, if any. The
+// findings say why that pod is not there.
+func (c *httpCheck) sender(ctx context.Context, t *Target) (send sender, from *corev1.Pod, f []labs.Finding, err error) {
+	if !c.From.inCluster() {
+		return c.askHost, nil, nil, nil
+	}
+	k, err := kubeOf(ctx, t)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	from, f, err = c.From.pod(ctx, k, t)
+	if err != nil || len(f) > 0 {
+		return nil, nil, f, err
+	}
+	return func(ctx context.Context, t *Target, u *url.URL) ([]httpAnswer, error) {
+		return c.askCluster(ctx, t, from, u)
+	}, from, nil, nil
 }
 
 // reachable is an error when Docker or the cluster, whichever the lab is about, is gone.

@@ -100,11 +100,25 @@ func allKinds() []entry {
   minRevision: 2
   ready: true
 `},
+		{"rollout", func() kind { return &rolloutCheck{} },
+			"While a Deployment was updated, requests to it were answered.", "cluster", `rollout:
+  deployment: api
+  url: http://api/
+  by: json.version
+  versions: [v1, v2]
+`},
 		{"run", func() kind { return &runCheck{} },
 			"A script in the work folder ends with 0.", "", `run:
   script: |
     grep -q '^FROM scratch' Dockerfile || { echo "the Dockerfile has no stage FROM scratch"; exit 1; }
   timeout: 5s
+`},
+		{"traffic", func() kind { return &trafficCheck{} },
+			"Answers are shared out as wanted.", "cluster", `traffic:
+  url: http://web/
+  from: cluster
+  by: json.version
+  shares: {v1: 90, v2: 10}
 `},
 	}
 }

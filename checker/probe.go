@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/klog/v2"
 	"k8s.io/streaming/pkg/httpstream"
 )
 
@@ -144,7 +145,7 @@ func (k *kube) openProbe(p Probe, pod string) (*probeStream, error) {
 		return nil, err
 	}
 	// It outlives the look that opens it.
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(klog.NewContext(context.Background(), klog.Logger{}))
 	stdin, in := io.Pipe()
 	out, stdout := io.Pipe()
 	s := &probeStream{in: in, stop: stop, waiting: map[int]chan probed{}}
