@@ -2,6 +2,8 @@
 # make test   fast tests, no Docker
 # make e2e    the journey of a learner, on the real Docker Engine
 # make prove  every lab of every course, on the real Docker Engine
+# make diagnose  every broken state of the corpus: does the first line name the cause?
+# make bench  kindlab check against its peers; verdicts of a whole class
 GO      ?= go
 COURSE  ?= docker-to-helm
 ARCHS   ?= $(shell $(GO) env GOARCH)
@@ -16,7 +18,7 @@ LDFLAGS := -s -w \
 
 export CGO_ENABLED = 0
 
-.PHONY: build apps run test fuzz e2e prove clean
+.PHONY: build apps run test fuzz e2e diagnose bench prove clean
 build: apps
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/kindlab ./cmd/kindlab
 
@@ -43,16 +45,34 @@ KINDLAB_TEST_TOOLS ?= busybox:1.37
 E2E = $(CURDIR)/bin/e2e
 E2E_KINDLAB = KINDLAB_STATE=$(E2E)/state KINDLAB_WORK=$(E2E)/work KINDLAB_CLUSTER=kindlab-e2e KINDLAB_ATTENDEE=e2e bin/kindlab
 
-e2e: build
-	@trap '$(E2E_KINDLAB) down' EXIT; set -e; \
+# with-cluster makes an environment, runs $(1) with what the tests need of it, and
+# takes the environment away.
+define with-cluster
+@trap '$(E2E_KINDLAB) down' EXIT; set -e; \
 	$(E2E_KINDLAB) up $(COURSE) --no-site; \
 	registry=$$($(E2E_KINDLAB) status -o json | sed -n 's/.*"registry": "\(.*\)".*/\1/p'); \
 	docker image inspect $(KINDLAB_TEST_TOOLS) >/dev/null 2>&1 || docker pull $(KINDLAB_TEST_TOOLS); \
 	docker tag $(KINDLAB_TEST_TOOLS) $$registry/tools:1; \
 	docker push -q $$registry/tools:1; \
 	docker rmi $$registry/tools:1 >/dev/null; \
-	KINDLAB_TEST_KUBECONFIG=$(E2E)/state/kube/kindlab-e2e.yaml KINDLAB_TEST_HELLO=$$registry/hello:v1 KINDLAB_TEST_TOOLS=$$registry/tools:1 \
-		$(GOTEST) -tags e2e -count=1 -timeout 25m ./checker ./site ./cmd/kindlab
+	export KINDLAB_TEST_KUBECONFIG=$(E2E)/state/kube/kindlab-e2e.yaml KINDLAB_TEST_HELLO=$$registry/hello:v1 KINDLAB_TEST_TOOLS=$$registry/tools:1; \
+	$(1)
+endef
+
+# Of the corpus of broken states, some of each family.
+e2e: build
+	$(call with-cluster,KINDLAB_TEST_BROKEN=$${KINDLAB_TEST_BROKEN:-4} $(GOTEST) -tags e2e -count=1 -timeout 25m ./checker ./site ./cmd/kindlab)
+
+# All of them, or those of FAMILY whose name fits the regular expression STATE.
+FAMILY ?=
+STATE ?=
+AT_ONCE ?= 6
+diagnose: build
+	$(call with-cluster,KINDLAB_TEST_BROKEN=0 KINDLAB_TEST_FAMILY='$(FAMILY)' KINDLAB_TEST_STATE='$(STATE)' KINDLAB_TEST_AT_ONCE=$(AT_ONCE) \
+		$(GO) test -tags e2e -count=1 -timeout 60m -run 'TestBroken$$' -v ./checker)
+
+bench: build
+	$(call with-cluster,PATH=$(CURDIR)/bin:$$PATH $(GO) test -tags bench -count=1 -timeout 60m -run '^$$' -bench . -benchtime 1x -v ./checker)
 
 prove: build
 	bin/kindlab course prove --course $(COURSE)

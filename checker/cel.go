@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
@@ -15,6 +16,7 @@ import (
 	"github.com/google/cel-go/ext"
 	"github.com/kindlab/kindlab/labs"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apiserver/pkg/cel/library"
 )
 
 // celCheck: an expression over one Kubernetes object and others beside it. When
@@ -126,16 +128,28 @@ type expression struct {
 	program cel.Program
 }
 
+// celBase is CEL with the functions that Kubernetes users know from validating
+// policies: see "Common Expression Language in Kubernetes" in its documentation. It
+// never changes, and making it takes longer than most expressions.
+var celBase = sync.OnceValues(func() (*cel.Env, error) {
+	return cel.NewEnv(
+		ext.Strings(), ext.Lists(), ext.Sets(), ext.Math(), ext.TwoVarComprehensions(),
+		library.URLs(), library.Regex(), library.Lists(), library.Quantity(), library.IP(), library.CIDR(), library.Format(), library.SemverLib(),
+		cel.OptionalTypes(), cel.CrossTypeNumericComparisons(true), cel.DefaultUTCTimeZone(true),
+	)
+})
+
 // compile makes a program of CEL over the named variables, which hold decoded JSON.
 func compile(text string, variables []string) (*expression, *cel.Type, error) {
-	options := []cel.EnvOption{
-		ext.Strings(), ext.Lists(), ext.Sets(), ext.Math(),
-		cel.OptionalTypes(), cel.CrossTypeNumericComparisons(true), cel.DefaultUTCTimeZone(true),
+	base, err := celBase()
+	if err != nil {
+		return nil, nil, fmt.Errorf("preparing CEL: %w", err)
 	}
+	var options []cel.EnvOption
 	for _, name := range variables {
 		options = append(options, cel.Variable(name, cel.DynType))
 	}
-	env, err := cel.NewEnv(options...)
+	env, err := base.Extend(options...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("preparing CEL: %w", err)
 	}
