@@ -1,9 +1,14 @@
 package checker
 
 import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"regexp"
 	"slices"
@@ -78,7 +83,12 @@ type releaseReader interface {
 
 // releaseStore reads the releases of a namespace until ctx ends.
 func releaseStore(ctx context.Context, k *kube, namespace string) releaseReader {
-	s := driver.NewSecrets(boundSecrets{k.typed.CoreV1().Secrets(namespace), ctx})
+	return helmSecrets(ctx, k.typed.CoreV1().Secrets(namespace))
+}
+
+// helmSecrets reads releases from Secrets as Helm does.
+func helmSecrets(ctx context.Context, secrets typedv1.SecretInterface) releaseReader {
+	s := driver.NewSecrets(boundSecrets{secrets, ctx})
 	s.SetLogger(slog.DiscardHandler)
 	return s
 }
@@ -89,9 +99,35 @@ type boundSecrets struct {
 	ctx context.Context
 }
 
-// List implements [typedv1.SecretInterface].
+// List implements [typedv1.SecretInterface]. Releases that unpack to more than a
+// release is are left out: an attendee could write one that fills the memory.
 func (b boundSecrets) List(_ context.Context, opts metav1.ListOptions) (*corev1.SecretList, error) {
-	return b.SecretInterface.List(b.ctx, opts)
+	list, err := b.SecretInterface.List(b.ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	list.Items = slices.DeleteFunc(list.Items, func(s corev1.Secret) bool { return !fitsMemory(s.Data["release"]) })
+	return list, nil
+}
+
+// releaseBytes is how large a release may be when it is unpacked. Helm stores it
+// packed in a Secret, which holds at most 1 MiB.
+const releaseBytes = 32 << 20
+
+// fitsMemory reports whether what Helm stores of a release, base64 of gzip of JSON,
+// unpacks to at most releaseBytes.
+func fitsMemory(stored []byte) bool {
+	packed := base64.NewDecoder(base64.StdEncoding, bytes.NewReader(stored))
+	buffered := bufio.NewReader(packed)
+	if magic, _ := buffered.Peek(3); !bytes.Equal(magic, []byte{0x1f, 0x8b, 0x08}) {
+		return true // of an old Helm, not packed
+	}
+	z, err := gzip.NewReader(buffered)
+	if err != nil {
+		return true // it will not be read
+	}
+	n, _ := io.Copy(io.Discard, io.LimitReader(z, releaseBytes+1))
+	return n <= releaseBytes
 }
 
 // revisions are those of the named release that are still stored, oldest first.
