@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/kindlab/kindlab/labs"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/klog/v2"
 )
 
 // accessCheck: somebody may do what is allowed and may not do what is denied. The
@@ -33,7 +36,7 @@ type subject struct {
 // A permission is some verbs on a resource.
 type permission struct {
 	Verbs     []string `yaml:"verbs" doc:"Such as get, list, watch, create, update, patch, delete." required:"true"`
-	Resource  string   `yaml:"resource" doc:"Such as pods, pods/log or deployments.apps." required:"true"`
+	Resource  string   `yaml:"resource" doc:"Such as pods, pods/log or deployments; with its API group as in deployments.apps when several have one of that name. One that the cluster does not know fails, in denied too." required:"true"`
 	Name      string   `yaml:"name" doc:"One object; all when it is not given."`
 	Namespace string   `yaml:"namespace" doc:"The lab's when it is not given. For a permission, \"*\" is the whole cluster."`
 }
@@ -54,12 +57,27 @@ func (c *accessCheck) validate() error {
 			switch {
 			case len(p.Verbs) == 0:
 				return fmt.Errorf("%s %d: verbs is missing", field, i+1)
+			case misspelt(p.Verbs) != "":
+				return fmt.Errorf("%s %d: %s", field, i+1, misspelt(p.Verbs))
 			case p.Resource == "" || strings.ToLower(p.Resource) != p.Resource:
 				return fmt.Errorf("%s %d: resource %q is not one such as pods or deployments.apps", field, i+1, p.Resource)
 			}
 		}
 	}
 	return nil
+}
+
+// misspelt says which verb is almost one that Kubernetes has, or "". Others may be
+// of a kind that somebody made, and are let through.
+func misspelt(verbs []string) string {
+	known := []string{"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "use", "bind", "escalate",
+		"impersonate", "approve", "sign", "proxy", "*"}
+	for _, v := range verbs {
+		if near := labs.Nearest(v, known); near != "" && !slices.Contains(known, v) {
+			return fmt.Sprintf("unknown verb %q; did you mean %q?", v, near)
+		}
+	}
+	return ""
 }
 
 // String is the subject as RBAC names it.
@@ -79,16 +97,22 @@ func (s subject) as() string {
 		return fmt.Sprintf("--as=system:serviceaccount:%s:%s", s.Namespace, s.ServiceAccount)
 	}
 	out := "--as=" + s.User
+	if s.User == "" {
+		out += "anybody" // kubectl takes no group without a user
+	}
 	for _, g := range s.Groups {
 		out += " --as-group=" + g
 	}
 	return out
 }
 
-// review fills in who asks.
+// review fills in who asks. Whoever has a name is authenticated.
 func (s subject) review(attributes *authorizationv1.ResourceAttributes) *authorizationv1.SubjectAccessReview {
 	r := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		ResourceAttributes: attributes, User: s.User, Groups: s.Groups}}
+	if !slices.Contains(s.Groups, "system:unauthenticated") && s.User != "system:anonymous" {
+		r.Spec.Groups = append(slices.Clip(s.Groups), "system:authenticated")
+	}
 	if s.ServiceAccount != "" {
 		r.Spec.User = fmt.Sprintf("system:serviceaccount:%s:%s", s.Namespace, s.ServiceAccount)
 		r.Spec.Groups = []string{"system:serviceaccounts", "system:serviceaccounts:" + s.Namespace, "system:authenticated"}
@@ -141,6 +165,9 @@ func (c *accessCheck) ask(ctx context.Context, k *kube, t *Target, who subject, 
 	a := accessAsked{k: k, t: t, who: who, verb: verb, name: p.Name, namespace: p.Namespace}
 	a.resource, a.subresource, _ = strings.Cut(p.Resource, "/")
 	a.resource, a.group, _ = strings.Cut(a.resource, ".")
+	if f, err := a.find(ctx); f != nil || err != nil {
+		return f, err
+	}
 	switch p.Namespace {
 	case "":
 		a.namespace = t.Namespace
@@ -156,7 +183,7 @@ func (c *accessCheck) ask(ctx context.Context, k *kube, t *Target, who subject, 
 	if r.Status.Allowed == want {
 		return nil, nil
 	}
-	f := labs.Finding{Look: fmt.Sprintf("`kubectl auth can-i %s %s %s`", verb, a.what(), who.as())}
+	f := labs.Finding{Look: a.canI()}
 	if want {
 		f.Expected, f.Got = fmt.Sprintf("%s to be allowed to %s", who, a), "it is not"
 		why, err := a.whyDenied(ctx)
@@ -169,4 +196,44 @@ func (c *accessCheck) ask(ctx context.Context, k *kube, t *Target, who subject, 
 		f = because(f, a.whyAllowed(ctx, r.Status.Reason))
 	}
 	return &f, nil
+}
+
+// find gives the resource its API group when the author gave none, as kubectl
+// does. The finding says that the cluster has no such resource: nobody may touch
+// it, and that proves nothing.
+func (a *accessAsked) find(ctx context.Context) (*labs.Finding, error) {
+	if a.resource == "*" || slices.Contains([]string{"impersonate", "approve", "sign", "use"}, a.verb) {
+		return nil, nil // it need not be one that is served
+	}
+	found, err := a.k.mapper.ResourceForWithContext(klog.NewContext(ctx, klog.Logger{}), schema.GroupVersionResource{Group: a.group, Resource: a.resource})
+	switch {
+	case err == nil:
+		a.group, a.resource = found.Group, found.Resource
+		return nil, nil
+	case !meta.IsNoMatchError(err):
+		return nil, kubeError("asking what the cluster knows of "+a.what(), err)
+	}
+	// It may become known.
+	depends(ctx, "", schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
+	return &labs.Finding{Expected: "a resource " + a.what(), Got: nothing,
+		Because: "the cluster has no resource " + a.what(), Look: "`kubectl api-resources`"}, nil
+}
+
+// canI is the question as kubectl asks it.
+func (a accessAsked) canI() string {
+	what := a.resource
+	if a.group != "" {
+		what += "." + a.group
+	}
+	if a.name != "" {
+		what += "/" + a.name
+	}
+	words := fmt.Sprintf("kubectl auth can-i %s %s", a.verb, what)
+	if a.subresource != "" {
+		words += " --subresource=" + a.subresource
+	}
+	if a.namespace == "" {
+		words += " --all-namespaces"
+	}
+	return command(a.t, words, a.namespace, a.who.as())
 }

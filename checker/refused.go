@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -85,20 +86,33 @@ func (c *refusedCheck) look(ctx context.Context, t *Target) ([]labs.Finding, err
 	what := objectName(c.Create)
 	says, err := dryRun(ctx, k, t, c.Create)
 	if err != nil {
-		return nil, err
+		return unknownKind(ctx, k, t, c.Create, err)
 	}
 	if f := c.unlike(ctx, t, "to refuse "+what, says); f != nil {
 		return f, nil
 	}
 	says, err = dryRun(ctx, k, t, c.Accepted)
-	if err != nil || says == "" {
-		return nil, err
+	if err != nil {
+		return unknownKind(ctx, k, t, c.Accepted, err)
+	}
+	if says == "" {
+		return nil, nil
 	}
 	other := objectName(c.Accepted)
 	step(ctx, "%s is refused, as it should be", what)
 	step(ctx, "%s is refused too: %s", other, says)
 	return []labs.Finding{{Expected: "the cluster to accept " + other, Got: "a refusal",
 		Because: "the rule refuses too much: " + clip(says, 200), Look: lookOf(t, says)}}, nil
+}
+
+// unknownKind is the finding when err says that the cluster does not know the
+// kind of an object that was tried; any other error stays one.
+func unknownKind(ctx context.Context, k *kube, t *Target, tried map[string]any, err error) ([]labs.Finding, error) {
+	if !meta.IsNoMatchError(err) {
+		return nil, err
+	}
+	o := unstructured.Unstructured{Object: tried}
+	return missing(ctx, k, t, ref{APIVersion: o.GetAPIVersion(), Kind: o.GetKind(), Name: o.GetName()}, err)
 }
 
 // dependsOnAdmission names what decides whether an object is taken.
@@ -145,7 +159,7 @@ func lookOf(t *Target, reason string) string {
 
 // dryRun tries to create an object. says is the cluster's reason for refusing it, or "".
 func dryRun(ctx context.Context, k *kube, t *Target, object map[string]any) (says string, err error) {
-	o := &unstructured.Unstructured{Object: plain(object).(map[string]any)}
+	o := &unstructured.Unstructured{Object: jsonable(object).(map[string]any)} // a copy, which may be changed
 	if o.GetName() == "" && o.GetGenerateName() == "" {
 		o.SetGenerateName("kindlab-try-")
 	}
