@@ -28,9 +28,9 @@ type accessCheck struct {
 // A subject is who asks: one of the three.
 type subject struct {
 	ServiceAccount string   `yaml:"serviceAccount" doc:"A ServiceAccount, which must exist."`
-	Namespace      string   `yaml:"namespace" doc:"The lab's when it is not given. For a permission, \"*\" is the whole cluster."`
+	Namespace      string   `yaml:"namespace" doc:"Of the ServiceAccount; the lab's when it is not given."`
 	User           string   `yaml:"user" doc:"A user."`
-	Groups         []string `yaml:"groups" doc:"The groups of the user."`
+	Groups         []string `yaml:"groups" doc:"The groups of the user; without a user, anybody of them. system:authenticated is always one."`
 }
 
 // A permission is some verbs on a resource.
@@ -38,7 +38,7 @@ type permission struct {
 	Verbs     []string `yaml:"verbs" doc:"Such as get, list, watch, create, update, patch, delete." required:"true"`
 	Resource  string   `yaml:"resource" doc:"Such as pods, pods/log or deployments; with its API group as in deployments.apps when several have one of that name. One that the cluster does not know fails, in denied too." required:"true"`
 	Name      string   `yaml:"name" doc:"One object; all when it is not given."`
-	Namespace string   `yaml:"namespace" doc:"The lab's when it is not given. For a permission, \"*\" is the whole cluster."`
+	Namespace string   `yaml:"namespace" doc:"The lab's when it is not given; \"*\" is the whole cluster."`
 }
 
 func (c *accessCheck) validate() error {

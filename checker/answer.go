@@ -22,7 +22,7 @@ type answerCheck struct {
 	Choices  []string `yaml:"choices" doc:"What can be chosen, in this order; typed when it is not given."`
 	Is       string   `yaml:"is" doc:"The right answer. Case does not count, nor how many spaces there are."`
 	OneOf    []string `yaml:"oneOf" doc:"Right answers, instead of is."`
-	Matches  string   `yaml:"matches" doc:"A regular expression for the whole answer, instead of is."`
+	Matches  string   `yaml:"matches" doc:"A regular expression for the whole answer, instead of is. Case does not count."`
 	Number   *float64 `yaml:"number" doc:"The right number, instead of is."`
 	Within   float64  `yaml:"within" doc:"How far from the number an answer may be."`
 

@@ -58,6 +58,8 @@ func (b broken) lab(t testing.TB, fill *strings.Replacer) *labs.Lab {
 
 func TestBrokenStatesAreWellWritten(t *testing.T) {
 	all := readBroken(t)
+	schema, err := compiledSchema()
+	require.NoError(t, err)
 	families := map[string]int{}
 	for _, b := range all {
 		families[b.family]++
@@ -73,6 +75,7 @@ func TestBrokenStatesAreWellWritten(t *testing.T) {
 		require.Len(t, lab.Checks(), 1, what)
 		_, err := decode(lab.Checks()[0])
 		assert.NoError(t, err, what)
+		assert.NoError(t, fitsSchema(schema, lab.Checks()[0]), what)
 	}
 	for _, family := range []string{"docker", "workloads", "resources", "services", "routes", "access", "helm"} {
 		assert.GreaterOrEqual(t, families[family], 4, family)

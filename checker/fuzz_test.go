@@ -18,8 +18,8 @@ import (
 	typedv1 "k8s.io/client-go/kubernetes/typed/core/v1"
 )
 
-// FuzzCheckLanguage decodes whatever an author may write in a check. What is taken
-// must be described by the schema and can be asked what it needs.
+// FuzzCheckLanguage decodes whatever an author may write in a check. A mistake has
+// a line, and what is taken can be asked what it needs and held against the schema.
 func FuzzCheckLanguage(f *testing.F) {
 	for _, e := range allKinds() {
 		f.Add(e.example)

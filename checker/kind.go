@@ -25,6 +25,7 @@ type entry struct {
 	summary string // what passes, one sentence
 	needs   string // what the lab must say that it needs: docker, cluster or nothing
 	example string // YAML, as it stands in a check
+	about   string // how it decides: what an author cannot see from the fields
 }
 
 // A needer is a kind that only knows from its fields what it needs.

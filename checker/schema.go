@@ -32,7 +32,7 @@ func schemaOfChecks() map[string]any {
 	var one []any
 	for _, e := range allKinds() {
 		s := schemaOf(reflect.TypeOf(e.make()).Elem())
-		s["description"] = e.summary
+		s["description"] = e.summary + " " + e.about
 		properties[e.name] = s
 		one = append(one, map[string]any{"required": []any{e.name}})
 	}
@@ -134,7 +134,7 @@ func Reference(name string) (string, error) {
 	if e.needs != "" {
 		fmt.Fprintf(&b, "The lab must say `needs: [%s]`.\n", e.needs)
 	}
-	b.WriteString("\n")
+	fmt.Fprintf(&b, "\n%s\n\n", e.about)
 	describe(&b, reflect.TypeOf(e.make()).Elem(), "")
 	fmt.Fprintf(&b, "\n```yaml\n%s```\n", e.example)
 	return b.String(), nil

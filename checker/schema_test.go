@@ -34,6 +34,8 @@ func TestEveryKindIsDescribedAndItsExampleFits(t *testing.T) {
 			text, err := Reference(e.name)
 			require.NoError(t, err)
 			assert.Contains(t, text, e.summary)
+			assert.Contains(t, text, e.about)
+			assert.NotEmpty(t, e.about)
 			assert.NotContains(t, text, ": \n", "a field has no description")
 			for _, f := range fieldsOf(under(reflect.TypeOf(e.make()).Elem())) {
 				assert.Contains(t, text, f.name)

@@ -14,17 +14,20 @@ import (
 )
 
 func newAnswer(a *app) *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:   "answer LAB/CHECK ANSWER",
 		Short: "Answer the question of a check",
 		Long: `answer gives your answer to a question of the course, as the form in the page
-does, and says whether it is right. The last answer counts.`,
+does, and says whether it is right. The last answer counts. All that follows LAB/CHECK
+is the answer, --rm and -5 too; flags stand before.`,
 		Example: "  kindlab answer image/stop-signal SIGTERM",
 		Args:    cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.answer(cmd.Context(), args[0], strings.Join(args[1:], " "))
 		},
 	}
+	c.Flags().SetInterspersed(false)
+	return c
 }
 
 func (a *app) answer(ctx context.Context, what, text string) error {
