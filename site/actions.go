@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -43,8 +44,13 @@ func (s *Site) answer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, int64(10*q.Most+1000)) // a form needs up to three bytes for one
-	text := r.PostFormValue("answer")
-	if len(text) > q.Most || !utf8.ValidString(text) {
+	err := r.ParseForm()
+	text := r.PostForm.Get("answer")
+	if tooLong := new(http.MaxBytesError); err != nil && !errors.As(err, &tooLong) || err == nil && !r.PostForm.Has("answer") {
+		http.Error(w, "The form holds no answer.", http.StatusBadRequest)
+		return
+	}
+	if err != nil || len(text) > q.Most || !utf8.ValidString(text) {
 		http.Error(w, fmt.Sprintf("An answer has at most %d bytes.", q.Most), http.StatusRequestEntityTooLarge)
 		return
 	}
@@ -57,7 +63,7 @@ func (s *Site) answer(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	http.Redirect(w, r, "/"+c.ID+"/"+l.ID+"/#"+url.PathEscape(check.ID), http.StatusSeeOther)
+	http.Redirect(w, r, "/"+c.ID+"/"+l.ID+"/#check-"+url.PathEscape(check.ID), http.StatusSeeOther)
 }
 
 // reset begins a lab again. It answers with a line for each step, and a last one

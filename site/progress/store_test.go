@@ -165,3 +165,24 @@ func TestSeveralAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, v, 1)
 }
+
+func TestTheLastAnswerCounts(t *testing.T) {
+	ctx, path := t.Context(), filepath.Join(t.TempDir(), "progress.db")
+	s := open(t, path)
+	answered := func(attendee, lab string) string {
+		v, err := s.Answered(ctx, attendee, "docker", lab, "signal")
+		require.NoError(t, err)
+		return v
+	}
+	assert.Empty(t, answered("me", "first"))
+	require.NoError(t, s.Answer(ctx, "me", "docker", "first", "signal", "SIGKILL"))
+	require.NoError(t, s.Answer(ctx, "me", "docker", "first", "signal", "'; DROP TABLE answers; --"))
+	require.NoError(t, s.Answer(ctx, "you", "docker", "first", "signal", "SIGTERM"))
+	require.NoError(t, s.Answer(ctx, "me", "docker", "second", "signal", "SIGHUP"))
+	s = open(t, path)
+	assert.Equal(t, "'; DROP TABLE answers; --", answered("me", "first"))
+	require.NoError(t, s.Reset(ctx, "me", "docker", "first"))
+	assert.Empty(t, answered("me", "first"))
+	assert.Equal(t, "SIGTERM", answered("you", "first"))
+	assert.Equal(t, "SIGHUP", answered("me", "second"))
+}
