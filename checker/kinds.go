@@ -23,7 +23,7 @@ func allKinds() []entry {
   question: Which signal does docker stop send first?
   choices: [SIGKILL, SIGTERM, SIGHUP]
   is: SIGTERM
-`, "The answer is given in the page, or by `kindlab answer LAB/CHECK ANSWER`, which a solution may call too. Say what is right by one of is, oneOf, matches and number. Case and spaces at the ends do not count, and of several spaces only one. A learner is never told the right answer."},
+`, "The answer is given in the page, or by `kindlab answer LAB/CHECK ANSWER`, which a solution may call too, and a near miss with `|| true`, since it ends with 1 when the answer is wrong. Say what is right by one of is, oneOf, matches and number. Case and spaces at the ends do not count, and of several spaces only one. A learner is never told the right answer."},
 		{"cel", func() kind { return &celCheck{} },
 			"An expression over Kubernetes objects is true.", "cluster", `cel:
   object: {apiVersion: v1, kind: Service, name: hello}

@@ -106,6 +106,7 @@ func (a *app) prove(ctx context.Context, args []string, o proveOptions) error {
 		}
 	}
 	// Nothing of the learner's: own progress, own kubeconfigs, own work folders.
+	a.courseName = course // what scripts mean that call kindlab
 	a.state, a.work = filepath.Join(scratch, "state"), filepath.Join(scratch, "work")
 	s, err := a.newSession(ctx, course)
 	if err != nil {

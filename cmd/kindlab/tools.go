@@ -137,7 +137,9 @@ func (s *session) labEnv(lab string) ([]string, error) {
 		"KINDLAB_NAMESPACE": s.place.Namespace(lab),
 	}
 	if s.courseName != "" {
-		env["KINDLAB_COURSE"] = s.courseName
+		if env["KINDLAB_COURSE"], err = fromAnywhere(s.courseName); err != nil {
+			return nil, err
+		}
 	}
 	// What would send the tools elsewhere.
 	drop := []string{"HELM_NAMESPACE", "HELM_KUBECONTEXT", "HELM_KUBEAPISERVER", "HELM_KUBETOKEN", "HELM_KUBECAFILE", "HELM_DRIVER"}

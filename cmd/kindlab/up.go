@@ -115,16 +115,23 @@ func (s *session) remember(ctx context.Context, name string) error {
 	if name == "" {
 		return nil
 	}
-	known, err := courses()
+	name, err := fromAnywhere(name)
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(known, name) {
-		if name, err = filepath.Abs(name); err != nil {
-			return fmt.Errorf("finding the course: %w", err)
-		}
-	}
 	return s.store.SetSetting(ctx, "course", name)
+}
+
+// fromAnywhere is a course's name as it is understood in every folder.
+func fromAnywhere(name string) (string, error) {
+	known, err := courses()
+	if err != nil || slices.Contains(known, name) {
+		return name, err
+	}
+	if name, err = filepath.Abs(name); err != nil {
+		return "", fmt.Errorf("finding the course: %w", err)
+	}
+	return name, nil
 }
 
 // converge makes the environment.
