@@ -55,6 +55,7 @@ define with-cluster
 	docker tag $(KINDLAB_TEST_TOOLS) $$registry/tools:1; \
 	docker push -q $$registry/tools:1; \
 	docker rmi $$registry/tools:1 >/dev/null; \
+	mkdir -p $(E2E)/tools; for t in kubectl helm; do ln -sf $(CURDIR)/bin/kindlab $(E2E)/tools/$$t; done; export PATH=$(E2E)/tools:$$PATH; \
 	export KINDLAB_TEST_KUBECONFIG=$(E2E)/state/kube/kindlab-e2e.yaml KINDLAB_TEST_HELLO=$$registry/hello:v1 KINDLAB_TEST_TOOLS=$$registry/tools:1; \
 	$(1)
 endef

@@ -1,0 +1,1 @@
+kindlab answer @{lab}/inside-port @{port} || true
