@@ -97,6 +97,8 @@ func (p *place) noImage(t *testing.T) {
 
 func (p *place) interrupt(t *testing.T, after time.Duration) {
 	up := p.start(t, "up", "--no-site", p.course)
+	// A program that has not begun yet is ended by the signal itself.
+	require.Eventually(t, func() bool { return up.ended() || strings.Contains(up.out.String(), "preflight") }, time.Minute, 10*time.Millisecond)
 	select {
 	case <-up.done:
 	case <-time.After(after):
