@@ -15,7 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// dnsCheck: a name that, asked from the probe pod, has the addresses of a
+// dnsCheck: a name that, asked from the probe, has the addresses of a
 // Service: its cluster IP or, when it is headless, those of its ready pods. A
 // name of one word is meant in the lab's namespace.
 type dnsCheck struct {
@@ -111,7 +111,7 @@ func (c *dnsCheck) alias(s *corev1.Service, got resolved) []labs.Finding {
 	return []labs.Finding{{Expected: c.Name + " to be another name for " + want, Got: got.String()}}
 }
 
-// ask has the probe pod look the name up.
+// ask has the probe look the name up.
 func (c *dnsCheck) ask(ctx context.Context, k *kube, t *Target, from *corev1.Pod) (resolved, error) {
 	name := c.Name
 	if !strings.Contains(name, ".") {
