@@ -27,8 +27,9 @@ func newReading(next http.RoundTripper) http.RoundTripper {
 // RoundTrip implements [http.RoundTripper].
 func (r *reading) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
-	if l := listenerOf(ctx); l != nil && req.Method == http.MethodGet {
-		if s, ok := sourceOf(req.URL.Path); ok {
+	if s, ok := sourceOf(req.URL.Path); ok && req.Method == http.MethodGet {
+		fact(ctx, "read %s", s)
+		if l := listenerOf(ctx); l != nil {
 			l.reads(ctx, s)
 		}
 	}

@@ -67,6 +67,18 @@ type source struct {
 	namespace, name string
 }
 
+// String is the source as kubectl names it.
+func (s source) String() string {
+	out := s.resource.GroupResource().String()
+	if s.name != "" {
+		out += " " + s.name
+	}
+	if s.namespace != "" {
+		out += " of namespace " + s.namespace
+	}
+	return out
+}
+
 // A listener is woken when something changes that it read in its last look.
 type listener struct {
 	wake    func()

@@ -82,14 +82,15 @@ type Section struct {
 }
 
 // Explanation is what a verdict has to say to those who ask why: the chain from the
-// symptom to the cause, what was seen, and what was looked for and is not there.
-// It is empty when there is nothing to add to Lines.
+// symptom to the cause, and what was looked for and is not there. It is empty when
+// there is nothing to add to Lines.
 func (v Verdict) Explanation() []Section {
 	var out []Section
-	for _, s := range []Section{{"from the symptom to the cause", v.Chain}, {"seen", v.Facts}, {"ruled out", v.RuledOut}} {
-		if len(s.Lines) > 0 {
-			out = append(out, s)
-		}
+	if said := len(v.Findings) > 0 && len(v.Chain) == 1 && v.Chain[0] == v.Findings[0].Because; len(v.Chain) > 0 && !said {
+		out = append(out, Section{"from the symptom to the cause", v.Chain})
+	}
+	if len(v.RuledOut) > 0 {
+		out = append(out, Section{"ruled out", v.RuledOut})
 	}
 	return out
 }

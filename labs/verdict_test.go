@@ -83,3 +83,11 @@ func TestFindCheck(t *testing.T) {
 	assert.Nil(t, c)
 	assert.Len(t, l.Checks(), 2)
 }
+
+func TestExplanationAddsToTheFinding(t *testing.T) {
+	v := Verdict{State: Failing, Findings: []Finding{{Because: "it is scaled to 0"}}, Chain: []string{"it is scaled to 0"}, Facts: []string{"read pods"}}
+	assert.Empty(t, v.Explanation(), "the finding says it already")
+	v.Chain = []string{"no pods", "it is scaled to 0"}
+	v.RuledOut = []string{"quota"}
+	assert.Equal(t, []Section{{"from the symptom to the cause", v.Chain}, {"ruled out", v.RuledOut}}, v.Explanation())
+}

@@ -189,7 +189,11 @@ func (a *app) writeVerdict(v labs.Verdict) {
 
 // writeExplanation prints how a verdict was found.
 func (a *app) writeExplanation(v labs.Verdict) {
-	for _, part := range v.Explanation() {
+	parts := v.Explanation()
+	if len(v.Facts) > 0 {
+		parts = append(parts, labs.Section{Title: "seen", Lines: v.Facts})
+	}
+	for _, part := range parts {
 		fmt.Fprintf(a.out, "      %s\n", a.paint(faint, part.Title))
 		for i, line := range part.Lines {
 			fmt.Fprintf(a.out, "        %d. %s\n", i+1, clean(line))
