@@ -102,6 +102,11 @@ func (d diagnosis) crash(p *corev1.Pod, spec corev1.Container, called string, en
 			return d.probe(p, spec, which, probe, "is restarted again and again")
 		}
 	}
+	if limit, ok := spec.Resources.Limits[corev1.ResourceMemory]; ok && end.ExitCode == 137 {
+		// Some runtimes do not tell who killed it.
+		return labs.Finding{Because: fmt.Sprintf("%s was killed (exit code 137), probably because it needs more memory than its limit of %s", called, limit.String()),
+			Look: d.describe("Pod", p.Name)}
+	}
 	because := fmt.Sprintf("%s ends with exit code %d", called, end.ExitCode)
 	switch end.ExitCode {
 	case 0:

@@ -75,7 +75,7 @@ func (d diagnosis) unschedulable(p *corev1.Pod, called, says string) labs.Findin
 			if v.PersistentVolumeClaim == nil {
 				continue
 			}
-			if why := d.claim(v.PersistentVolumeClaim.ClaimName); why.Because != "" && !strings.Contains(why.Because, "waits for the provisioner") {
+			if why := d.claim(v.PersistentVolumeClaim.ClaimName, true); why.Because != "" && !strings.Contains(why.Because, "waits for the provisioner") {
 				return why
 			}
 		}

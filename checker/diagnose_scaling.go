@@ -63,8 +63,13 @@ func (d diagnosis) autoscaler(name string) labs.Finding {
 			return labs.Finding{Because: fmt.Sprintf("the cluster has no metrics server, so %s cannot know how much the pods use", called), Look: "`kubectl top pods`"}
 		}
 	}
-	if f := whyNotReady(d.ctx, d.k, d.t, target.Kind, d.namespace, target.Name); f.Because != "" {
-		return f
+	// A workload alone: an autoscaler may name an autoscaler, even itself.
+	if w, err := d.workload(target.Kind, target.Name); err != nil {
+		return d.gone("apps/v1", target.Kind, target.Name, err)
+	} else if w != nil {
+		if f := d.why(w); f.Because != "" {
+			return f
+		}
 	}
 	for _, c := range h.Status.Conditions {
 		if c.Status == corev1.ConditionFalse && c.Type == autoscalingv2.ScalingActive {

@@ -14,8 +14,9 @@ import (
 // defaultClass is on the StorageClass that claims without one get.
 const defaultClass = "storageclass.kubernetes.io/is-default-class"
 
-// claim is the cause for which a PersistentVolumeClaim is not bound.
-func (d diagnosis) claim(name string) labs.Finding {
+// claim is the cause for which a PersistentVolumeClaim is not bound. forPod says
+// that a pod waits for it, and asks: that the claim waits for a pod is then no cause.
+func (d diagnosis) claim(name string, forPod bool) labs.Finding {
 	c, err := d.k.typed.CoreV1().PersistentVolumeClaims(d.namespace).Get(d.ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return d.gone("v1", "PersistentVolumeClaim", name, err)
@@ -55,10 +56,13 @@ func (d diagnosis) claim(name string) labs.Finding {
 	ruledOut(d.ctx, "the StorageClass %s exists", class)
 	if says := d.lastEvent(c.UID, "ProvisioningFailed"); says != "" {
 		step(d.ctx, "the provisioner of %s refuses it", class)
-		return labs.Finding{Because: fmt.Sprintf("the StorageClass %s cannot make the volume of %s (%s): %s", class, called, modes(c), clip(says, 160)), Look: look}
+		return labs.Finding{Because: fmt.Sprintf("the StorageClass %s cannot make the volume of %s (%s): %s", class, called, modes(c.Spec.AccessModes), clip(says, 160)), Look: look}
 	}
 	waits := classes.Items[i].VolumeBindingMode
 	if waits != nil && *waits == storagev1.VolumeBindingWaitForFirstConsumer {
+		if forPod {
+			return labs.Finding{} // walking on to the pod would never end
+		}
 		if user := d.userOf(name); user == "" {
 			return labs.Finding{Because: fmt.Sprintf("%s waits for a pod that uses it, and no pod does: the StorageClass %s makes a volume only then", called, class), Look: look}
 		} else if pod, err := d.k.typed.CoreV1().Pods(d.namespace).Get(d.ctx, user, metav1.GetOptions{}); err == nil {
@@ -77,15 +81,27 @@ func (d diagnosis) byHand(c *corev1.PersistentVolumeClaim, called, look string) 
 	if err != nil {
 		return labs.Finding{}
 	}
+	var unfit string // why the first free volume is not for it
 	for _, v := range volumes.Items {
 		if v.Spec.StorageClassName != "" || v.Status.Phase != corev1.VolumeAvailable {
 			continue
 		}
-		size := v.Spec.Capacity[corev1.ResourceStorage]
-		if want := c.Spec.Resources.Requests[corev1.ResourceStorage]; size.Cmp(want) < 0 {
-			return labs.Finding{Because: fmt.Sprintf("PersistentVolume %s has %s, and %s asks for %s", v.Name, size.String(), called, want.String()), Look: "`kubectl get pv`"}
+		size, want := v.Spec.Capacity[corev1.ResourceStorage], c.Spec.Resources.Requests[corev1.ResourceStorage]
+		why := ""
+		switch {
+		case size.Cmp(want) < 0:
+			why = fmt.Sprintf("PersistentVolume %s has %s, and %s asks for %s", v.Name, size.String(), called, want.String())
+		case slices.ContainsFunc(c.Spec.AccessModes, func(m corev1.PersistentVolumeAccessMode) bool { return !slices.Contains(v.Spec.AccessModes, m) }):
+			why = fmt.Sprintf("PersistentVolume %s gives %s, and %s asks for %s", v.Name, modes(v.Spec.AccessModes), called, modes(c.Spec.AccessModes))
+		default:
+			return labs.Finding{} // it fits, so size and access modes are not why
 		}
-		return labs.Finding{Because: fmt.Sprintf("PersistentVolume %s gives %v, and %s asks for %s", v.Name, v.Spec.AccessModes, called, modes(c)), Look: "`kubectl get pv`"}
+		if unfit == "" {
+			unfit = why
+		}
+	}
+	if unfit != "" {
+		return labs.Finding{Because: unfit, Look: "`kubectl get pv`"}
 	}
 	ruledOut(d.ctx, "no PersistentVolume without a class is free")
 	return labs.Finding{Because: fmt.Sprintf("%s names no class, so it waits for a PersistentVolume that somebody makes by hand, and there is no PersistentVolume for it", called),
@@ -121,9 +137,9 @@ func (d diagnosis) userOf(claim string) string {
 	return ""
 }
 
-func modes(c *corev1.PersistentVolumeClaim) string {
+func modes(all []corev1.PersistentVolumeAccessMode) string {
 	var out []string
-	for _, m := range c.Spec.AccessModes {
+	for _, m := range all {
 		out = append(out, string(m))
 	}
 	return strings.Join(out, ", ")

@@ -38,7 +38,7 @@ func whyNotReady(ctx context.Context, k *kube, t *Target, kind, namespace, name 
 	case "CronJob":
 		return d.cronJob(name)
 	case "PersistentVolumeClaim":
-		return d.claim(name)
+		return d.claim(name, false)
 	case "HorizontalPodAutoscaler":
 		return d.autoscaler(name)
 	case "PodDisruptionBudget":

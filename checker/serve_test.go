@@ -66,7 +66,7 @@ func (s serveCluster) start(t *testing.T) (context.Context, *Target) {
 			say(http.StatusCreated, body)
 			return
 		}
-		for _, from := range []map[string]any{known, s.objects} {
+		for _, from := range []map[string]any{s.objects, known} {
 			if v, ok := from[r.URL.Path]; ok {
 				say(http.StatusOK, v)
 				return
