@@ -57,7 +57,7 @@ func TestBroken(t *testing.T) {
 		all = append(all, b)
 	}
 	var mu sync.Mutex
-	named, missed := map[string]int{}, []string{}
+	named, missed, heard := map[string]int{}, []string{}, []string{}
 	slots := make(chan struct{}, atOnce)
 	var wg sync.WaitGroup
 	for i, b := range all {
@@ -69,6 +69,7 @@ func TestBroken(t *testing.T) {
 			defer mu.Unlock()
 			if ok {
 				named[b.family]++
+				heard = append(heard, fmt.Sprintf("%s/%s: %s\n    %s", b.family, b.name, b.Says, strings.ReplaceAll(said, "\n", "\n    ")))
 			} else {
 				missed = append(missed, fmt.Sprintf("%s/%s: %s\n    wants %s\n    %s", b.family, b.name, b.Says, b.Cause, strings.ReplaceAll(said, "\n", "\n    ")))
 			}
@@ -76,6 +77,8 @@ func TestBroken(t *testing.T) {
 	}
 	wg.Wait()
 	slices.Sort(missed)
+	slices.Sort(heard)
+	t.Logf("what is said of each:\n%s", strings.Join(heard, "\n"))
 	sum := 0
 	var table strings.Builder
 	for _, f := range slices.Sorted(maps.Keys(taken)) {
