@@ -35,8 +35,10 @@ func (c *containerCheck) whyNoContainer(ctx context.Context, d *docker, claimed 
 		}
 		if img == nil {
 			f.Because = "there is no image " + familiar(c.Image) + " yet"
+			step(ctx, "container %s is to run image %s, which is not there", c.Name, familiar(c.Image))
 		} else {
 			id = img.ID
+			ruledOut(ctx, "the image %s is there", familiar(c.Image))
 		}
 	}
 	all = slices.DeleteFunc(all, func(s container.Summary) bool {
@@ -51,6 +53,7 @@ func (c *containerCheck) whyNoContainer(ctx context.Context, d *docker, claimed 
 		f.Look = fmt.Sprintf("`docker rename %s %s`", near, c.Name)
 		return f, nil
 	}
+	ruledOut(ctx, "no container has a near name, of %d that run or have run", len(names))
 	for i, s := range all {
 		if sameImage := id != "" && s.ImageID == id; !sameImage && !d.ofLab(s.Labels) {
 			continue
@@ -61,6 +64,7 @@ func (c *containerCheck) whyNoContainer(ctx context.Context, d *docker, claimed 
 		}
 		return f, nil
 	}
+	ruledOut(ctx, "no container of this lab, and none of that image, has another name")
 	return f, nil
 }
 
@@ -146,6 +150,19 @@ type startFacts struct {
 // startFacts collects what whyNotRunning needs. What cannot be had stays empty.
 func (d *docker) startFacts(ctx context.Context, ctr *container.InspectResponse) startFacts {
 	facts := startFacts{LastLog: d.lastLogLine(ctx, ctr)}
+	name := containerName(ctr.Name)
+	step(ctx, "container %s is %s", name, ctr.State.Status)
+	if ctr.State.Error != "" {
+		step(ctx, "the engine could not start it: %s", ctr.State.Error)
+	} else if ctr.State.Status == container.StateExited || ctr.State.Status == container.StateRestarting {
+		step(ctx, "its program ended with exit code %d", ctr.State.ExitCode)
+		if !ctr.State.OOMKilled {
+			ruledOut(ctx, "the engine knows of no lack of memory")
+		}
+	}
+	if facts.LastLog != "" {
+		fact(ctx, "its last log line: %s", facts.LastLog)
+	}
 	if strings.Contains(ctr.State.Error+facts.LastLog, "exec format error") {
 		facts.Engine = d.platform(ctx)
 	}
@@ -160,6 +177,7 @@ func (d *docker) startFacts(ctx context.Context, ctr *container.InspectResponse)
 			port, _ := strconv.Atoi(m[1])
 			if s, _ := publisher(all, port); s != nil {
 				facts.PortHolder = containerName(s.Names[0])
+				step(ctx, "container %s publishes port %d", facts.PortHolder, port)
 			}
 		}
 	}

@@ -35,6 +35,7 @@ func (c *imageCheck) whyNoImage(ctx context.Context, d *docker, claimed []string
 		}
 		return f, nil
 	}
+	ruledOut(ctx, "no image has a near name, of %d that there are", len(all))
 	for _, s := range all {
 		if len(imageNames([]image.Summary{s})) > 0 {
 			continue
@@ -45,6 +46,7 @@ func (c *imageCheck) whyNoImage(ctx context.Context, d *docker, claimed []string
 			return f, nil
 		}
 	}
+	ruledOut(ctx, "no image without a name has this lab's labels, or is configured like this one")
 	return f, nil
 }
 

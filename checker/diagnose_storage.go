@@ -8,6 +8,7 @@ import (
 	"github.com/kindlab/kindlab/labs"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -29,6 +30,11 @@ func (d diagnosis) claim(name string, forPod bool) labs.Finding {
 	look := d.describe("pvc", name)
 	if c.Status.Phase == corev1.ClaimLost {
 		return labs.Finding{Because: fmt.Sprintf("the volume %s of %s is gone", c.Spec.VolumeName, called), Look: look}
+	}
+	if c.Spec.VolumeName != "" {
+		if f := d.named(c, called, look); f.Because != "" {
+			return f
+		}
 	}
 	if c.Spec.StorageClassName == nil || *c.Spec.StorageClassName == "" {
 		return d.byHand(c, called, look)
@@ -75,6 +81,41 @@ func (d diagnosis) claim(name string, forPod bool) labs.Finding {
 	return labs.Finding{Because: fmt.Sprintf("%s waits for the provisioner %s", called, classes.Items[i].Provisioner), Look: look}
 }
 
+// named is the cause for which a claim does not get the volume that it names.
+func (d diagnosis) named(c *corev1.PersistentVolumeClaim, called, look string) labs.Finding {
+	step(d.ctx, "%s names the volume %s (volumeName)", called, c.Spec.VolumeName)
+	v, err := d.k.typed.CoreV1().PersistentVolumes().Get(d.ctx, c.Spec.VolumeName, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return labs.Finding{Because: fmt.Sprintf("there is no PersistentVolume %s, which %s names", c.Spec.VolumeName, called),
+			Nearest: d.nearName(ref{APIVersion: "v1", Kind: "PersistentVolume", Name: c.Spec.VolumeName}), Look: "`kubectl get pv`"}
+	} else if err != nil {
+		return labs.Finding{}
+	}
+	if owner := v.Spec.ClaimRef; owner != nil && (owner.Namespace != c.Namespace || owner.Name != c.Name) {
+		return labs.Finding{Because: fmt.Sprintf("PersistentVolume %s belongs to claim %s of namespace %s", v.Name, owner.Name, owner.Namespace), Look: "`kubectl get pv`"}
+	}
+	class := ""
+	if c.Spec.StorageClassName != nil {
+		class = *c.Spec.StorageClassName
+	}
+	if class != v.Spec.StorageClassName {
+		return labs.Finding{Because: fmt.Sprintf("PersistentVolume %s is of the class %q, and %s asks for %q", v.Name, v.Spec.StorageClassName, called, class), Look: look}
+	}
+	return labs.Finding{Because: unfitVolume(v, c, called), Look: "`kubectl get pv`"}
+}
+
+// unfitVolume says why a volume is not for a claim, or "".
+func unfitVolume(v *corev1.PersistentVolume, c *corev1.PersistentVolumeClaim, called string) string {
+	size, want := v.Spec.Capacity[corev1.ResourceStorage], c.Spec.Resources.Requests[corev1.ResourceStorage]
+	switch {
+	case size.Cmp(want) < 0:
+		return fmt.Sprintf("PersistentVolume %s has %s, and %s asks for %s", v.Name, size.String(), called, want.String())
+	case slices.ContainsFunc(c.Spec.AccessModes, func(m corev1.PersistentVolumeAccessMode) bool { return !slices.Contains(v.Spec.AccessModes, m) }):
+		return fmt.Sprintf("PersistentVolume %s gives %s, and %s asks for %s", v.Name, modes(v.Spec.AccessModes), called, modes(c.Spec.AccessModes))
+	}
+	return ""
+}
+
 // byHand explains a claim that no class makes a volume for.
 func (d diagnosis) byHand(c *corev1.PersistentVolumeClaim, called, look string) labs.Finding {
 	volumes, err := d.k.typed.CoreV1().PersistentVolumes().List(d.ctx, metav1.ListOptions{})
@@ -86,14 +127,8 @@ func (d diagnosis) byHand(c *corev1.PersistentVolumeClaim, called, look string) 
 		if v.Spec.StorageClassName != "" || v.Status.Phase != corev1.VolumeAvailable {
 			continue
 		}
-		size, want := v.Spec.Capacity[corev1.ResourceStorage], c.Spec.Resources.Requests[corev1.ResourceStorage]
-		why := ""
-		switch {
-		case size.Cmp(want) < 0:
-			why = fmt.Sprintf("PersistentVolume %s has %s, and %s asks for %s", v.Name, size.String(), called, want.String())
-		case slices.ContainsFunc(c.Spec.AccessModes, func(m corev1.PersistentVolumeAccessMode) bool { return !slices.Contains(v.Spec.AccessModes, m) }):
-			why = fmt.Sprintf("PersistentVolume %s gives %s, and %s asks for %s", v.Name, modes(v.Spec.AccessModes), called, modes(c.Spec.AccessModes))
-		default:
+		why := unfitVolume(&v, c, called)
+		if why == "" {
 			return labs.Finding{} // it fits, so size and access modes are not why
 		}
 		if unfit == "" {

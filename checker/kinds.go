@@ -92,7 +92,7 @@ func allKinds() []entry {
     kind: Pod
     metadata: {name: modest}
     spec: {containers: [{name: app, image: "hello:v1", resources: {requests: {memory: 16Mi}}}]}
-`, "It is tried by a server-side dry run, so nothing is made and nobody is evicted. An object without a name gets one. What is in accepted must be taken, so that a cluster which refuses everything does not pass. Some reasons: exceeded quota, maximum memory usage, violates PodSecurity, ValidatingAdmissionPolicy, disruption budget."},
+`, "It is tried by a server-side dry run, so nothing is made and nobody is evicted. An object without a name gets one. What is in accepted must be taken, so that a cluster which refuses everything does not pass. An eviction counts as refused only while as many pods are healthy as the budget wants to stay. Some reasons: exceeded quota, maximum memory usage, violates PodSecurity, ValidatingAdmissionPolicy, disruption budget."},
 		{"release", func() kind { return &releaseCheck{} },
 			"A Helm release is deployed as it should be.", "cluster", `release:
   name: hello

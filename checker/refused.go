@@ -9,7 +9,6 @@ import (
 
 	"github.com/kindlab/kindlab/labs"
 	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,6 +26,7 @@ type refusedCheck struct {
 	Evict    *podRef        `yaml:"evict" doc:"A pod whose eviction must be refused, by a disruption budget. It is only tried."`
 	Because  string         `yaml:"because" doc:"A regular expression that the cluster's reason must hold." required:"true"`
 	Accepted map[string]any `yaml:"accepted" doc:"With create: an object that the cluster must take."`
+	Leaves   *podRef        `yaml:"leaves" doc:"With evict: a pod whose eviction the cluster must take. It is only tried."`
 }
 
 // A podRef means a pod in the lab's namespace, or by labels any ready one.
@@ -59,7 +59,15 @@ func (c *refusedCheck) validate() error {
 		if err := c.Evict.validate(); err != nil {
 			return fmt.Errorf("evict: %w", err)
 		}
+		if c.Leaves != nil {
+			if err := c.Leaves.validate(); err != nil {
+				return fmt.Errorf("leaves: %w", err)
+			}
+		}
 		return nil
+	}
+	if c.Leaves != nil {
+		return errors.New("leaves goes with evict")
 	}
 	if c.Accepted == nil {
 		return errors.New("accepted is missing: an object that the cluster must take, so that one which refuses all does not pass")
@@ -182,7 +190,8 @@ func refusal(doing string, err error) (says string, _ error) {
 	case err == nil, apierrors.IsAlreadyExists(err):
 		return "", nil // what is there already was not refused
 	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsNotFound(err),
-		apierrors.IsTooManyRequests(err) && strings.Contains(err.Error(), "disruption budget"):
+		apierrors.IsTooManyRequests(err) && strings.Contains(err.Error(), "disruption budget"),
+		apierrors.IsInternalError(err) && strings.Contains(err.Error(), "more than one PodDisruptionBudget"):
 		if errors.As(err, &status) {
 			says = status.Status().Message
 			for _, cause := range causesOf(status) {
@@ -205,48 +214,6 @@ func causesOf(s apierrors.APIStatus) []string {
 		}
 	}
 	return out
-}
-
-func (c *refusedCheck) evicted(ctx context.Context, k *kube, t *Target) ([]labs.Finding, error) {
-	expected := "an eviction to be refused"
-	pods, f, err := podsOf(ctx, k, t, *c.Evict, t.Namespace)
-	if err != nil || f != nil {
-		return withExpected(f, expected), err
-	}
-	pod := pods[0]
-	err = k.typed.PolicyV1().Evictions(t.Namespace).Evict(ctx, &policyv1.Eviction{
-		ObjectMeta:    metav1.ObjectMeta{Name: pod.Name, Namespace: t.Namespace},
-		DeleteOptions: &metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}}})
-	says, err := refusal("trying to evict pod "+pod.Name, err)
-	if err != nil {
-		return nil, err
-	}
-	found := c.unlike(ctx, t, "to refuse the eviction of pod "+pod.Name, says)
-	if says == "" && len(found) > 0 {
-		found[0] = because(labs.Finding{Expected: found[0].Expected, Got: found[0].Got}, whyNoBudget(ctx, k, t, &pod))
-	}
-	return found, nil
-}
-
-// whyNoBudget says why no disruption budget keeps a pod.
-func whyNoBudget(ctx context.Context, k *kube, t *Target, pod *corev1.Pod) labs.Finding {
-	list, err := k.typed.PolicyV1().PodDisruptionBudgets(pod.Namespace).List(ctx, metav1.ListOptions{})
-	f := labs.Finding{Because: "namespace " + pod.Namespace + " has no PodDisruptionBudget", Look: "`kubectl get poddisruptionbudgets`"}
-	if err != nil || len(list.Items) == 0 {
-		return f
-	}
-	for _, b := range list.Items {
-		selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
-		if err == nil && selector.Matches(labels.Set(pod.Labels)) {
-			return labs.Finding{
-				Because: fmt.Sprintf("PodDisruptionBudget %s allows %d more disruptions: %d pods are healthy, and %d must stay", b.Name, b.Status.DisruptionsAllowed, b.Status.CurrentHealthy, b.Status.DesiredHealthy),
-				Look:    "`kubectl get poddisruptionbudget " + b.Name + "`"}
-		}
-		f = labs.Finding{
-			Because: fmt.Sprintf("PodDisruptionBudget %s selects %s, and pod %s has not these labels", b.Name, metav1.FormatLabelSelector(b.Spec.Selector), pod.Name),
-			Nearest: "the pod has " + labelText(pod.Labels), Look: "`kubectl get poddisruptionbudget " + b.Name + " -o yaml`"}
-	}
-	return f
 }
 
 // podsOf are the ready pods that a podRef means; when there is none, f says why.

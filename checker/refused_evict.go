@@ -1,0 +1,99 @@
+package checker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/kindlab/kindlab/labs"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// evicted looks at what must be kept, and at what may leave. A budget that keeps a
+// pod only because others are down already proves nothing.
+func (c *refusedCheck) evicted(ctx context.Context, k *kube, t *Target) ([]labs.Finding, error) {
+	pod, says, found, err := tryEviction(ctx, k, t, *c.Evict)
+	if err != nil || found != nil {
+		return withExpected(found, "an eviction to be refused"), err
+	}
+	found = c.unlike(ctx, t, "to refuse the eviction of pod "+pod.Name, says)
+	if says == "" && len(found) > 0 {
+		found[0] = because(labs.Finding{Expected: found[0].Expected, Got: found[0].Got}, whyNoBudget(ctx, k, t, pod))
+	}
+	if len(found) > 0 {
+		return found, nil
+	}
+	if short, err := shortOfPods(ctx, k, t, pod); err != nil || short.Because != "" {
+		return []labs.Finding{because(labs.Finding{Expected: "an eviction to be refused while all pods are well", Got: "too few healthy pods"}, short)}, err
+	}
+	if c.Leaves == nil {
+		return nil, nil
+	}
+	other, says, found, err := tryEviction(ctx, k, t, *c.Leaves)
+	if err != nil || found != nil {
+		return withExpected(found, "another eviction to be accepted"), err
+	}
+	if says == "" {
+		return nil, nil
+	}
+	step(ctx, "the eviction of pod %s is refused, as it should be", pod.Name)
+	return []labs.Finding{{Expected: "the cluster to accept the eviction of pod " + other.Name, Got: "a refusal",
+		Because: "the rule keeps too much: " + clip(says, 200), Look: lookOf(t, says)}}, nil
+}
+
+// tryEviction tries to evict a pod that p means. says is the cluster's reason for
+// refusing it, or ""; found says why there is no such pod.
+func tryEviction(ctx context.Context, k *kube, t *Target, p podRef) (pod *corev1.Pod, says string, found []labs.Finding, err error) {
+	pods, found, err := podsOf(ctx, k, t, p, t.Namespace)
+	if err != nil || found != nil {
+		return nil, "", found, err
+	}
+	pod = &pods[0]
+	err = k.typed.PolicyV1().Evictions(t.Namespace).Evict(ctx, &policyv1.Eviction{
+		ObjectMeta:    metav1.ObjectMeta{Name: pod.Name, Namespace: t.Namespace},
+		DeleteOptions: &metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}}})
+	says, err = refusal("trying to evict pod "+pod.Name, err)
+	return pod, says, nil, err
+}
+
+// shortOfPods is the finding when a budget of the pod has fewer healthy pods than
+// must stay, and so refuses every eviction.
+func shortOfPods(ctx context.Context, k *kube, t *Target, pod *corev1.Pod) (labs.Finding, error) {
+	list, err := k.typed.PolicyV1().PodDisruptionBudgets(pod.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return labs.Finding{}, kubeError("listing disruption budgets", err)
+	}
+	for _, b := range list.Items {
+		selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
+		if err != nil || !selector.Matches(labels.Set(pod.Labels)) || b.Status.CurrentHealthy >= b.Status.DesiredHealthy {
+			continue
+		}
+		return labs.Finding{
+			Because: fmt.Sprintf("PodDisruptionBudget %s wants %d healthy pods and has %d of %d, so it would refuse anything", b.Name, b.Status.DesiredHealthy, b.Status.CurrentHealthy, b.Status.ExpectedPods),
+			Look:    "`kubectl get poddisruptionbudget " + b.Name + "`"}, nil
+	}
+	return labs.Finding{}, nil
+}
+
+// whyNoBudget says why no disruption budget keeps a pod.
+func whyNoBudget(ctx context.Context, k *kube, t *Target, pod *corev1.Pod) labs.Finding {
+	list, err := k.typed.PolicyV1().PodDisruptionBudgets(pod.Namespace).List(ctx, metav1.ListOptions{})
+	f := labs.Finding{Because: "namespace " + pod.Namespace + " has no PodDisruptionBudget", Look: "`kubectl get poddisruptionbudgets`"}
+	if err != nil || len(list.Items) == 0 {
+		return f
+	}
+	for _, b := range list.Items {
+		selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
+		if err == nil && selector.Matches(labels.Set(pod.Labels)) {
+			return labs.Finding{
+				Because: fmt.Sprintf("PodDisruptionBudget %s allows %d more disruptions: %d pods are healthy, and %d must stay", b.Name, b.Status.DisruptionsAllowed, b.Status.CurrentHealthy, b.Status.DesiredHealthy),
+				Look:    "`kubectl get poddisruptionbudget " + b.Name + "`"}
+		}
+		f = labs.Finding{
+			Because: fmt.Sprintf("PodDisruptionBudget %s selects %s, and pod %s has not these labels", b.Name, metav1.FormatLabelSelector(b.Spec.Selector), pod.Name),
+			Nearest: "the pod has " + labelText(pod.Labels), Look: "`kubectl get poddisruptionbudget " + b.Name + " -o yaml`"}
+	}
+	return f
+}
