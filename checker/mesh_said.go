@@ -17,6 +17,8 @@ const (
 	meshRoot  = "istio-system" // what is written here is for every namespace
 	meshProxy = "istio-proxy"  // the container that makes a pod part of the mesh
 	meshName  = "mesh"         // the gateway that means all proxies of pods
+
+	meshGateways = "gateways.networking.istio.io"
 )
 
 // meshObjects is what there is at one moment, of all namespaces: a name that is not
@@ -57,7 +59,7 @@ func (m meshObjects) faults(namespace string) []meshFault {
 	r := &meshReading{meshObjects: m, namespace: namespace}
 	for _, rules := range []func(){
 		r.withoutProxy,
-		r.hostsAndDestinations, r.entries, r.ruleHosts, r.hidden,
+		r.hostsAndDestinations, r.delegates, r.entries, r.ruleHosts, r.hidden,
 		r.gatewayNames, r.gatewayPods, r.gatewayHosts, r.withoutMesh,
 		r.subsets, r.ports, r.protocols,
 		r.sameHost, r.sameRule,
@@ -84,9 +86,14 @@ func (r *meshReading) look(words, namespace, more string) string {
 	return command(&Target{Namespace: r.namespace}, "kubectl "+words, namespace, more)
 }
 
-// yaml is the command that shows an object as it is written.
+// yaml is the command that shows an object as it is written. Two API groups have
+// gateways, and kubectl is told which.
 func (r *meshReading) yaml(kind string, o metav1.Object) string {
-	return r.look("get "+resourceWord(kind)+" "+clip(o.GetName(), 80), o.GetNamespace(), "-o yaml")
+	word := resourceWord(kind)
+	if kind == "Gateway" {
+		word = meshGateways
+	}
+	return r.look("get "+word+" "+clip(o.GetName(), 80), o.GetNamespace(), "-o yaml")
 }
 
 // called is an object in a sentence, with its namespace when that is another.

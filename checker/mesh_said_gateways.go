@@ -64,7 +64,7 @@ func (r *meshReading) gatewayNames() {
 				continue
 			}
 			namespace, short, _ := strings.Cut(gatewayID(name, v.Namespace), "/")
-			f := labs.Finding{Because: fmt.Sprintf("%s names gateway %s, and there is no Gateway %s in namespace %s", called, name, short, namespace), Look: r.look("get gateways.networking.istio.io", namespace, "")}
+			f := labs.Finding{Because: fmt.Sprintf("%s names gateway %s, and there is no Gateway %s in namespace %s", called, name, short, namespace), Look: r.look("get "+meshGateways, namespace, "")}
 			var elsewhere []string
 			for _, g := range r.gateways {
 				if g.Name == short {
@@ -73,7 +73,7 @@ func (r *meshReading) gatewayNames() {
 			}
 			if near := nearFit(short, names(within(r.gateways, namespace))); len(elsewhere) > 0 {
 				slices.Sort(elsewhere)
-				f.Nearest, f.Look = "there is "+listed(elsewhere), r.look("get gateways.networking.istio.io", "", "-A")
+				f.Nearest, f.Look = "there is "+listed(elsewhere), r.look("get "+meshGateways, "", "-A")
 			} else if near != "" {
 				f.Nearest = "there is one called " + near
 			}
@@ -219,7 +219,7 @@ func (r *meshReading) unboundGateways() {
 			})
 		})
 		if needs && !bound {
-			r.add("unbound", labs.Finding{Because: fmt.Sprintf("no VirtualService names %s in its gateways, so it answers 404 to everything", r.called("Gateway", g)), Nearest: near, Look: r.look("get virtualservices", g.Namespace, "")})
+			r.add("unbound", labs.Finding{Because: fmt.Sprintf("no VirtualService names %s in its gateways, so it leads nowhere", r.called("Gateway", g)), Nearest: near, Look: r.look("get virtualservices", g.Namespace, "")})
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -143,6 +144,24 @@ func (r *meshReading) hostsAndDestinations() {
 			if f, is := r.unknownHost(d.of+": destination", d.GetHost(), v.Namespace, true); is {
 				r.add("destination", f)
 			}
+		}
+	}
+}
+
+// delegates finds routes that are handed to a VirtualService which does not exist.
+func (r *meshReading) delegates() {
+	for _, v := range own(r, r.virtualServices) {
+		for i, h := range v.Spec.Http {
+			name, namespace := h.GetDelegate().GetName(), cmp.Or(h.GetDelegate().GetNamespace(), v.Namespace)
+			there := names(within(r.virtualServices, namespace))
+			if h.GetDelegate() == nil || slices.Contains(there, name) {
+				continue
+			}
+			f := labs.Finding{Because: fmt.Sprintf("%s is handed to VirtualService %s (delegate), and there is none in namespace %s", routeName(v, i), name, namespace), Look: r.look("get virtualservices", namespace, "")}
+			if near := labs.Nearest(name, there); near != "" {
+				f.Nearest = "there is one called " + near
+			}
+			r.add("delegate", f)
 		}
 	}
 }

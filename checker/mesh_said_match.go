@@ -67,7 +67,7 @@ func takesWhat(m *api.HTTPMatchRequest) string {
 	case only && exact != "":
 		return "takes the path " + exact
 	}
-	return "matches all that it matches"
+	return "fits every request that it fits"
 }
 
 // takes reports whether one match takes all that another takes: whatever it asks for,

@@ -122,7 +122,7 @@ func (r *meshReading) policyPort(p *meshsec.AuthorizationPolicy, number int, ser
 		}
 	}
 	if by != "" {
-		r.add("policy-port", labs.Finding{Because: fmt.Sprintf("%s names port %d (ports), which is Service %s's: a policy reads the port of the pods", r.called("AuthorizationPolicy", p), number, by),
+		r.add("policy-port", labs.Finding{Because: fmt.Sprintf("%s names port %d (ports), which is a port of Service %s: a policy is about the ports of its pods", r.called("AuthorizationPolicy", p), number, by),
 			Nearest: fmt.Sprintf("there it is port %d", near), Look: r.look("get service "+by, p.Namespace, "")})
 	}
 }

@@ -79,12 +79,12 @@ func (r *meshReading) ejection() {
 			if o == nil || n == 0 || 100/n <= limit {
 				return
 			}
-			said := fmt.Sprintf("maxEjectionPercent %d", limit)
+			said := "maxEjectionPercent"
 			if o.GetMaxEjectionPercent() == 0 {
-				said = fmt.Sprintf("maxEjectionPercent, which is %d when it is not said,", limit)
+				said = "the default of maxEjectionPercent"
 			}
-			r.add("ejection", labs.Finding{Because: fmt.Sprintf("outlierDetection of %s%s ejects no pod: %s is less than one of %s", r.called("DestinationRule", d), where, said, counted(n, "pod")),
-				Nearest: fmt.Sprintf("one pod is %d percent of them", (100+n-1)/n), Look: r.yaml("DestinationRule", d)})
+			r.add("ejection", labs.Finding{Because: fmt.Sprintf("outlierDetection of %s%s ejects no pod: one of %s is %d percent, and at most %d percent may be out (%s)", r.called("DestinationRule", d), where, counted(n, "pod"), 100/n, limit, said),
+				Look: r.yaml("DestinationRule", d)})
 		}
 		ready := len(readyOnly(behind))
 		check(d.Spec.GetTrafficPolicy().GetOutlierDetection(), "", ready)

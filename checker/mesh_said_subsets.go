@@ -74,6 +74,7 @@ func (r *meshReading) subset(v *meshnet.VirtualService, d meshDestination, full 
 		r.add("hidden", labs.Finding{Because: fmt.Sprintf("%s leads to subset %s of %s, and exportTo of %s keeps it from namespace %s", d.of, d.GetSubset(), d.GetHost(), hidden, v.Namespace),
 			Look: r.look("get destinationrules", "", "-A")})
 	case len(rules) == 0:
+		because = fmt.Sprintf("%s leads to subset %s of %s, and there is no DestinationRule for this host", d.of, d.GetSubset(), d.GetHost())
 		r.add("subset", labs.Finding{Because: because, Nearest: r.strayRule(d.GetSubset()), Look: r.look("get destinationrules", v.Namespace, "")})
 	case near != "":
 		r.add("subset", labs.Finding{Because: because, Nearest: fmt.Sprintf("%s has subset %s", r.called("DestinationRule", rules[0]), near), Look: r.yaml("DestinationRule", rules[0])})

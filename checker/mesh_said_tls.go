@@ -131,10 +131,11 @@ func (r *meshReading) ambient(p *corev1.Pod) bool {
 	return p.Labels[ambientMode] == "ambient" || l[ambientMode] == "ambient"
 }
 
-// strictWithoutProxy finds pods that are locked out by their own namespace: without a
-// proxy nobody can call a pod that takes only mutual TLS.
+// strictWithoutProxy finds callers that are locked out by their own namespace: without a
+// proxy nobody can call a pod that takes only mutual TLS. Who is behind a Service may
+// only answer, so a caller is who is behind none.
 func (r *meshReading) strictWithoutProxy() {
-	bare := r.bare()
+	bare := slices.DeleteFunc(r.bare(), func(p *corev1.Pod) bool { return len(r.servicesOf([]*corev1.Pod{p})) > 0 })
 	if len(bare) == 0 {
 		return
 	}
@@ -145,7 +146,7 @@ func (r *meshReading) strictWithoutProxy() {
 			continue
 		}
 		r.add("strict", labs.Finding{Because: fmt.Sprintf("%s takes only mutual TLS (STRICT), and pod %s has no proxy, so it cannot call pod %s", r.called("PeerAuthentication", by), bare[0].Name, p.Name),
-			Nearest: counted(len(bare), "pod") + " without a proxy in namespace " + r.namespace, Look: r.look("get pods", r.namespace, "")})
+			Look: r.look("get pods", r.namespace, "")})
 		return
 	}
 }

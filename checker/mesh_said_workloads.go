@@ -82,10 +82,11 @@ func (r *meshReading) withoutProxy() {
 	}
 	f = labs.Finding{Because: fmt.Sprintf("namespace %s has no label %s=enabled, so its pods have no proxy, and %s has no effect on them", r.namespace, injectLabel, why), Look: "`kubectl get namespace " + r.namespace + " --show-labels`"}
 	if label != "" {
+		f.Nearest = "the value that counts is enabled"
 		f.Because = fmt.Sprintf("namespace %s has the label %s, so its pods have no proxy, and %s has no effect on them", r.namespace, label, why)
 	}
 	for _, key := range slices.Sorted(maps.Keys(l)) {
-		if near := labs.Nearest(key, []string{injectLabel}); near != "" || key == injectLabel && l[key] != "disabled" {
+		if near := labs.Nearest(key, []string{injectLabel}); near != "" {
 			f.Nearest = fmt.Sprintf("it has %s=%s", key, l[key])
 		}
 	}
