@@ -47,21 +47,22 @@ const (
 // cluster's DNS and Services, each on a connection of its own. There a host name
 // of one word is a Service in the lab's namespace.
 type httpCheck struct {
-	URL     string            `yaml:"url" doc:"Where the requests go. In the cluster a host name of one word is a Service of the lab." required:"true"`
-	From    origin            `yaml:"from" doc:"Who asks: host (when it is not given), cluster, or a pod."`
-	Method  string            `yaml:"method" doc:"GET when it is not given."`
-	Headers map[string]string `yaml:"headers" doc:"Headers that are sent."`
-	Status  int               `yaml:"status" doc:"The status of every answer; 200 when it is not given."`
-	Times   int               `yaml:"times" doc:"How many requests, each on a connection of its own; 1 when it is not given, at most 100."`
-	Expect  []expectation     `yaml:"expect" doc:"What must be true of the answers."`
+	URL      string            `yaml:"url" doc:"Where the requests go. In the cluster a host name of one word is a Service of the lab." required:"true"`
+	From     origin            `yaml:"from" doc:"Who asks: host (when it is not given), cluster, or a pod."`
+	Method   string            `yaml:"method" doc:"GET when it is not given."`
+	Headers  map[string]string `yaml:"headers" doc:"Headers that are sent."`
+	Status   int               `yaml:"status" doc:"The status of every answer; 200 when it is not given."`
+	Statuses []int             `yaml:"statuses" doc:"Instead of status: every answer has one of these."`
+	Times    int               `yaml:"times" doc:"How many requests, each on a connection of its own; 1 when it is not given, at most 100."`
+	Expect   []expectation     `yaml:"expect" doc:"What must be true of the answers."`
 }
 
 // An expectation is CEL over the answers. Variables: status (int), headers (map,
-// names in small letters), body (text), json (the body decoded) of the last
-// answer, and answers, a list of maps with the same four.
+// names in small letters), body (text), json (the body decoded) and ms (how long it
+// took, in milliseconds) of the last answer, and answers, a list of maps with the same five.
 type expectation struct {
 	That string `yaml:"that" doc:"What is expected, in words." required:"true"`
-	True string `yaml:"true" doc:"CEL that must be true. Variables: status, headers (names in small letters), body, json of the last answer, and answers, a list of maps with the same four." required:"true"`
+	True string `yaml:"true" doc:"CEL that must be true. Variables: status, headers (names in small letters), body, json and ms (how long it took) of the last answer, and answers, a list of maps with the same five." required:"true"`
 	Got  string `yaml:"got" doc:"CEL that makes the text of what there is instead."`
 }
 
@@ -70,7 +71,9 @@ func (e expectation) compile() (isTrue, got *expression, err error) {
 }
 
 // answerVariables are what CEL sees of answers.
-func answerVariables() []string { return []string{"status", "headers", "body", "json", "answers"} }
+func answerVariables() []string {
+	return []string{"status", "headers", "body", "json", "ms", "answers"}
+}
 
 // An httpAnswer is what came of one request.
 type httpAnswer struct {
@@ -79,6 +82,7 @@ type httpAnswer struct {
 	Body    string            `json:"body"`
 	Error   string            `json:"error"`
 	Kind    string            `json:"kind"`
+	Ms      int64             `json:"ms"`
 }
 
 func (c *httpCheck) validate() error {
@@ -102,6 +106,11 @@ func (c *httpCheck) validate() error {
 	}
 	if c.Status != 0 && (c.Status < 100 || c.Status > 599) {
 		return fmt.Errorf("status %d: use 100 to 599", c.Status)
+	}
+	for _, status := range c.Statuses {
+		if status < 100 || status > 599 || c.Status != 0 {
+			return fmt.Errorf("statuses %d: use 100 to 599, and no status beside them", c.Statuses)
+		}
 	}
 	if c.Times < 0 || c.Times > maxTimes {
 		return fmt.Errorf("times %d: use 1 to %d", c.Times, maxTimes)
@@ -222,14 +231,30 @@ func reachable(ctx context.Context, t *Target) error {
 
 func (c *httpCheck) status() int { return cmp.Or(c.Status, http.StatusOK) }
 
+// wants reports whether a status is one that is expected, and says which are.
+func (c *httpCheck) wants(status int) (bool, string) {
+	if len(c.Statuses) == 0 {
+		return status == c.status(), fmt.Sprint(c.status())
+	}
+	var all []string
+	for _, s := range c.Statuses {
+		all = append(all, fmt.Sprint(s))
+	}
+	return slices.Contains(c.Statuses, status), strings.Join(all, " or ")
+}
+
 // unlike is the finding when an answer is missing or has another status.
 func (c *httpCheck) unlike(ctx context.Context, t *Target, u *url.URL, from *corev1.Pod, answers []httpAnswer) labs.Finding {
-	i := slices.IndexFunc(answers, func(a httpAnswer) bool { return a.Error != "" || a.Status != c.status() })
+	_, wanted := c.wants(0)
+	i := slices.IndexFunc(answers, func(a httpAnswer) bool {
+		ok, _ := c.wants(a.Status)
+		return a.Error != "" || !ok
+	})
 	if i < 0 {
 		return labs.Finding{}
 	}
 	a := answers[i]
-	f := labs.Finding{Expected: fmt.Sprintf("HTTP %d from %s", c.status(), c.URL), Got: a.String()}
+	f := labs.Finding{Expected: fmt.Sprintf("HTTP %s from %s", wanted, c.URL), Got: a.String()}
 	if len(answers) > 1 {
 		f.Got += fmt.Sprintf(" for request %d of %d", i+1, max(c.Times, 1))
 	}
@@ -353,5 +378,5 @@ func (a httpAnswer) variables() map[string]any {
 	}
 	var decoded any
 	_ = json.Unmarshal([]byte(a.Body), &decoded)
-	return map[string]any{"status": a.Status, "headers": headers, "body": a.Body, "json": decoded}
+	return map[string]any{"status": a.Status, "headers": headers, "body": a.Body, "json": decoded, "ms": a.Ms}
 }

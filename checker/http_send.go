@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -75,6 +76,7 @@ func (c *httpCheck) ask(ctx context.Context, client *http.Client) httpAnswer {
 			req.Host = value
 		}
 	}
+	begin := time.Now()
 	resp, err := client.Do(req)
 	if err != nil {
 		return failed(err)
@@ -84,7 +86,7 @@ func (c *httpCheck) ask(ctx context.Context, client *http.Client) httpAnswer {
 	if err != nil {
 		return failed(err)
 	}
-	a := httpAnswer{Status: resp.StatusCode, Headers: map[string]string{}, Body: string(body)}
+	a := httpAnswer{Status: resp.StatusCode, Headers: map[string]string{}, Body: string(body), Ms: time.Since(begin).Milliseconds()}
 	for name, values := range resp.Header {
 		a.Headers[name] = strings.Join(values, ", ")
 	}

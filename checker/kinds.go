@@ -66,6 +66,18 @@ func allKinds() []entry {
   entrypoint: [/hello]
   user: "1000"
 `, "Fields that are not given are not looked at."},
+		{"mesh", func() kind { return &meshCheck{} },
+			"The mesh does with requests what is expected of it.", "mesh", `mesh:
+  calls:
+  - that: nine of ten answers come from v1
+    from: {labels: {app: client}}
+    url: http://web/api
+    by: json.version
+    shares: {v1: 90, v2: 10}
+  - that: the gateway leads to it too
+    url: http://@{gateway}/api
+    headers: {Host: web.example}
+`, "It is looked at on three levels. Said: what is wrong among the objects of the namespace. Sent: that the proxies of the namespace and the gateways have taken the newest configuration. Done: what becomes of requests. What is done decides, and the others say why it is not; without calls they decide themselves. Ask from a pod with a proxy for what its proxy does, from one without for what outsiders see, and through the gateway from the host. A call that expects to be kept out (unanswered, or a status from 400 on) needs another one to the same host that gets an answer."},
 		{"object", func() kind { return &objectCheck{} },
 			"A Kubernetes object holds at least these fields.", "cluster", `object:
   apiVersion: apps/v1

@@ -111,6 +111,10 @@ func fieldsOf(t reflect.Type) []field {
 			continue
 		}
 		name, _, _ = strings.Cut(name, ",")
+		if f.Anonymous && name == "" {
+			out = append(out, fieldsOf(f.Type)...)
+			continue
+		}
 		out = append(out, field{name, f.Tag.Get("doc"), f.Tag.Get("required") != "", f.Type})
 	}
 	return out

@@ -80,9 +80,15 @@ func (c *trafficCheck) unannounced() bool { return true }
 func (c *trafficCheck) pace() (failing, passed time.Duration) { return 10 * time.Second, time.Minute }
 
 func (c *trafficCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error) {
+	_, f, err := c.measure(ctx, t)
+	return f, err
+}
+
+// measure sends requests until it is known, and says how many.
+func (c *trafficCheck) measure(ctx context.Context, t *Target) (requests int, f []labs.Finding, err error) {
 	by, _, err := compile(c.By, answerVariables())
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	want := map[string]float64{}
 	for kind, share := range c.Shares {
@@ -92,22 +98,21 @@ func (c *trafficCheck) look(ctx context.Context, t *Target) ([]labs.Finding, err
 	asks := c.http()
 	send, from, fs, err := asks.sender(ctx, t)
 	if err != nil || len(fs) > 0 {
-		return fs, err
+		return 0, fs, err
 	}
 	u, err := asks.parse()
 	if err != nil {
-		return nil, err
+		return test.total, nil, err
 	}
 	decided := undecided
 	for decided == undecided && test.total < maxTraffic {
 		answers, err := send(ctx, t, u)
 		if err != nil {
-			return nil, err
+			return test.total, nil, err
 		}
 		for _, a := range answers {
 			if a.Error != "" {
-				f := asks.unlike(ctx, t, u, from, answers)
-				return []labs.Finding{f}, nil
+				return test.total + len(answers), []labs.Finding{asks.unlike(ctx, t, u, from, answers)}, nil
 			}
 			vars := a.variables()
 			vars["answers"] = []any{a.variables()}
@@ -115,7 +120,7 @@ func (c *trafficCheck) look(ctx context.Context, t *Target) ([]labs.Finding, err
 			if v, err := by.eval(ctx, vars); err == nil {
 				kind = celText(v)
 			} else if ctx.Err() != nil {
-				return nil, err
+				return test.total, nil, err
 			}
 			if decided = test.add(kind); decided != undecided {
 				break
@@ -124,15 +129,15 @@ func (c *trafficCheck) look(ctx context.Context, t *Target) ([]labs.Finding, err
 	}
 	fact(ctx, "%s", test)
 	if decided == asWanted {
-		return nil, nil
+		return test.total, nil, nil
 	}
-	f := labs.Finding{Expected: c.wanted(), Got: test.String()}
+	wrong := labs.Finding{Expected: c.wanted(), Got: test.String()}
 	if decided == undecided {
-		f.Because = fmt.Sprintf("after %d requests it cannot be told apart from a share that is %g points off", test.total, c.within())
+		wrong.Because = fmt.Sprintf("after %d requests it cannot be told apart from a share that is %g points off", test.total, c.within())
 	} else if u.Hostname() != "" && c.From.inCluster() {
-		f = because(f, whyShares(ctx, t, u.Hostname(), portOf(u)))
+		wrong = because(wrong, whyShares(ctx, t, u.Hostname(), portOf(u)))
 	}
-	return []labs.Finding{f}, nil
+	return test.total, []labs.Finding{wrong}, nil
 }
 
 func (c *trafficCheck) wanted() string {

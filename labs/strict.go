@@ -179,7 +179,7 @@ func yamlFields(t reflect.Type, into map[string]reflect.Type) (others reflect.Ty
 		f := t.Field(i)
 		name, opts, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 		switch {
-		case !f.IsExported() || name == "-":
+		case !f.IsExported() && !f.Anonymous || name == "-":
 		case slices.Contains(strings.Split(opts, ","), "inline"):
 			inner := f.Type
 			if inner.Kind() == reflect.Pointer {

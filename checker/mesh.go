@@ -1,0 +1,170 @@
+package checker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kindlab/kindlab/labs"
+)
+
+// meshCheck: the mesh does with requests what is expected of it. It is looked at on
+// three levels, so that a learner sees where it stops. Said: what the objects of the
+// namespace ask for, and what is wrong among them. Sent: that every proxy concerned has
+// taken what the control plane made of it. Done: what becomes of requests. What is done
+// decides; the other two say why it is not. Without calls they decide themselves.
+type meshCheck struct {
+	Calls []meshCall `yaml:"calls" doc:"Requests, and what must become of them."`
+}
+
+// meshTime is how long one look may take.
+const meshTime = 90 * time.Second
+
+// maxMeshCalls bounds what one check sends.
+const maxMeshCalls = 24
+
+func (c *meshCheck) validate() error {
+	if len(c.Calls) > maxMeshCalls {
+		return fmt.Errorf("calls: %d are too many: use at most %d", len(c.Calls), maxMeshCalls)
+	}
+	for i := range c.Calls {
+		if err := c.Calls[i].validate(); err != nil {
+			return fmt.Errorf("call %d: %w", i+1, err)
+		}
+	}
+	for i := range c.Calls {
+		if no := &c.Calls[i]; no.isNegative() && !slices.ContainsFunc(c.Calls, func(yes meshCall) bool { return yes.controls(no) }) {
+			return fmt.Errorf("call %d: it expects to be kept out, and no other call to %s expects an answer: what is down would pass", i+1, no.target())
+		}
+	}
+	return nil
+}
+
+// unannounced says that no event tells what becomes of requests.
+func (c *meshCheck) unannounced() bool { return true }
+
+// pace is how often to measure again: it may cost hundreds of requests.
+func (c *meshCheck) pace() (failing, passed time.Duration) { return 5 * time.Second, time.Minute }
+
+func (c *meshCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, meshTime, fmt.Errorf("measuring took longer than %s", meshTime))
+	defer cancel()
+	k, err := kubeOf(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := readMesh(ctx, k, t.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	faults := c.said(ctx, objects, t.Namespace)
+	behind, err := c.sent(ctx, k, t)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.Calls) == 0 {
+		for i := range faults {
+			faults[i].Expected, faults[i].Got = "objects that fit together", "one that does not"
+		}
+		return firstOf(append(faults, behind...)), nil
+	}
+	requests, undone := 0, []labs.Finding(nil)
+	for i := range c.Calls {
+		n, f, err := c.Calls[i].measure(ctx, k, t)
+		requests += n
+		if err != nil {
+			return nil, orCause(ctx, err)
+		}
+		for _, f := range f {
+			if f.Expected == "" {
+				f.Expected = c.Calls[i].String()
+			}
+			undone = append(undone, c.explained(f, &c.Calls[i], faults, behind, objects.weights(t.Namespace, c.Calls[i].target())))
+		}
+	}
+	fact(ctx, "%d requests were sent", requests)
+	if len(undone) == 0 {
+		step(ctx, "done: everything that was measured is as expected, in %s", counted(requests, "request"))
+	} else {
+		step(ctx, "done: %d of %s came out otherwise, in %s", len(undone), counted(len(c.Calls), "call"), counted(requests, "request"))
+	}
+	return firstOf(undone), nil
+}
+
+// said are the faults among the objects of the namespace.
+func (c *meshCheck) said(ctx context.Context, objects meshObjects, namespace string) []labs.Finding {
+	var out []labs.Finding
+	for _, f := range objects.faults(namespace) {
+		out = append(out, f.finding)
+		step(ctx, "said: %s", f.finding.Because)
+	}
+	if len(out) == 0 {
+		step(ctx, "said: nothing is wrong among %s of the mesh", counted(objects.rules(namespace), "object"))
+	}
+	return out
+}
+
+// sent are the proxies that lack the newest configuration, after a moment of patience.
+func (c *meshCheck) sent(ctx context.Context, k *kube, t *Target) ([]labs.Finding, error) {
+	var out []labs.Finding
+	for left := 6; ; left-- {
+		proxies, behind, err := proxiesBehind(ctx, k, t)
+		if err != nil {
+			return nil, err
+		}
+		if len(behind) == 0 {
+			step(ctx, "sent: %s of the namespace and the gateway have the newest configuration", counted(proxies, "proxy"))
+			return nil, nil
+		}
+		if out = behind; left == 0 || ctx.Err() != nil {
+			break
+		}
+		pause(ctx, 500*time.Millisecond)
+	}
+	for _, f := range out {
+		step(ctx, "sent: %s", f.Because)
+	}
+	return out, nil
+}
+
+// explained gives a finding of a call its cause: a fault that is about the same host,
+// then any that it could be, then a proxy that is behind, then, for shares, the weights
+// that are said, then what the call itself knows.
+func (c *meshCheck) explained(f labs.Finding, call *meshCall, faults, behind []labs.Finding, weights labs.Finding) labs.Finding {
+	host, _, _ := strings.Cut(call.target(), ".")
+	about := slices.IndexFunc(faults, func(f labs.Finding) bool { return hasWord(f.Because, host) || hasWord(f.Because, call.target()) })
+	switch {
+	case about >= 0:
+		return because(f, faults[about])
+	case len(faults) > 0:
+		return because(f, faults[0])
+	case len(behind) > 0:
+		return because(f, behind[0])
+	case call.Shares != nil && weights.Because != "":
+		return because(f, weights)
+	}
+	return f
+}
+
+// hasWord reports whether a text has a name in it, as a word of its own.
+func hasWord(text, name string) bool {
+	for _, w := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" ,;:()/\"", r) }) {
+		if strings.Trim(w, ".") == name {
+			return name != ""
+		}
+	}
+	return false
+}
+
+func firstOf(all []labs.Finding) []labs.Finding { return all[:min(len(all), maxFindings)] }
+
+// orCause is why a context ended, when that is what an error comes of.
+func orCause(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return err
+}

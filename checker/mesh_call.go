@@ -1,0 +1,259 @@
+package checker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/kindlab/kindlab/labs"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// A meshCall is some requests and what must become of them: an answer as the kind http
+// expects it, shares as the kind traffic does, or no answer at all.
+type meshCall struct {
+	That       string `yaml:"that" doc:"What is expected, in words." required:"true"`
+	httpCheck  `yaml:",inline"`
+	By         string             `yaml:"by" doc:"As of the kind traffic: CEL that makes of an answer the text that is counted."`
+	Shares     map[string]float64 `yaml:"shares" doc:"As of the kind traffic: how often each text is wanted, in percent. It goes with by, and takes the place of times and expect."`
+	Within     float64            `yaml:"within" doc:"As of the kind traffic: how many points off is wrong."`
+	AtOnce     int                `yaml:"atOnce" doc:"How many of the requests are under way at the same time; 1 when it is not given, at most 20."`
+	Unanswered bool               `yaml:"unanswered" doc:"The connection must be refused, cut or left without an answer. Another call of the check must reach the same host."`
+	Counts     *meshCount         `yaml:"counts" doc:"What the pods behind it must have counted meanwhile."`
+}
+
+const maxAtOnce = 20
+
+func (c *meshCall) validate() error {
+	if strings.TrimSpace(c.That) == "" {
+		return errors.New("that is missing: what is expected, in words")
+	}
+	if err := c.httpCheck.validate(); err != nil {
+		return err
+	}
+	if c.AtOnce < 0 || c.AtOnce > maxAtOnce {
+		return fmt.Errorf("atOnce %d: use 1 to %d", c.AtOnce, maxAtOnce)
+	}
+	if c.Unanswered && (c.Shares != nil || len(c.Expect) > 0 || c.Status != 0 || len(c.Statuses) > 0) {
+		return errors.New("unanswered goes with no status, expect or shares: there is no answer to look at")
+	}
+	if (c.Shares == nil) != (c.By == "") {
+		return errors.New("by and shares go together")
+	}
+	if c.Shares != nil {
+		if len(c.Expect) > 0 || c.Times > 0 || c.AtOnce > 1 {
+			return errors.New("shares goes without times, atOnce and expect: it sends as many as it takes")
+		}
+		if err := c.traffic().validate(); err != nil {
+			return err
+		}
+	}
+	if c.Counts != nil {
+		if err := c.Counts.validate(); err != nil {
+			return fmt.Errorf("counts: %w", err)
+		}
+	}
+	return nil
+}
+
+func (c *meshCall) traffic() *trafficCheck {
+	return &trafficCheck{URL: c.URL, From: c.From, Headers: c.Headers, By: c.By, Shares: c.Shares, Within: c.Within}
+}
+
+// String is the call as what is expected of it.
+func (c *meshCall) String() string { return c.That }
+
+// isNegative reports whether the call passes when something is kept out: what is down,
+// or was never there, keeps everything out too.
+func (c *meshCall) isNegative() bool {
+	return c.Unanswered || c.Shares == nil && len(c.Statuses) == 0 && c.status() >= 400
+}
+
+// controls reports whether the call is the proof that what another one must not get
+// can be had.
+func (c *meshCall) controls(no *meshCall) bool {
+	return !c.isNegative() && c.target() == no.target()
+}
+
+// target is the host that is meant: what the Host header says, or the address.
+func (c *meshCall) target() string {
+	for name, value := range c.Headers {
+		if strings.EqualFold(name, "Host") {
+			return value
+		}
+	}
+	if u, err := c.parse(); err == nil {
+		return u.Hostname()
+	}
+	return ""
+}
+
+// measure sends the call's requests, and says how many and what came out otherwise.
+func (c *meshCall) measure(ctx context.Context, k *kube, t *Target) (requests int, f []labs.Finding, err error) {
+	var before float64
+	if c.Counts != nil {
+		if before, f, err = c.Counts.read(ctx, k, t); err != nil || len(f) > 0 {
+			return 0, f, err
+		}
+	}
+	if c.Shares != nil {
+		requests, f, err = c.traffic().measure(ctx, t)
+	} else {
+		requests, f, err = c.ask(ctx, t)
+	}
+	if err != nil || c.Counts == nil || len(f) > 0 {
+		return requests, f, err
+	}
+	after, f, err := c.Counts.read(ctx, k, t)
+	if err != nil || len(f) > 0 {
+		return requests, f, err
+	}
+	f, err = c.Counts.judge(ctx, after-before, requests)
+	return requests, f, err
+}
+
+// ask sends the requests and holds the answers against what is expected.
+func (c *meshCall) ask(ctx context.Context, t *Target) (requests int, f []labs.Finding, err error) {
+	u, err := c.parse()
+	if err != nil {
+		return 0, nil, err
+	}
+	one := c.httpCheck
+	one.Times = 1
+	send, from, f, err := one.sender(ctx, t)
+	if err != nil || len(f) > 0 {
+		return 0, f, err
+	}
+	answers, err := c.answers(ctx, func(ctx context.Context) ([]httpAnswer, error) { return send(ctx, t, u) })
+	if err != nil {
+		return len(answers), nil, err
+	}
+	fact(ctx, "%s: %s", c.That, summary(answers))
+	if c.Unanswered {
+		for _, a := range answers {
+			if a.Error == "" {
+				return len(answers), []labs.Finding{{Expected: c.That, Got: a.String()}}, nil
+			}
+			if a.Kind == kindDNS {
+				return len(answers), []labs.Finding{{Expected: c.That, Got: "no such host name", Because: "the name leads nowhere, so that nothing was kept out"}}, nil
+			}
+		}
+		return len(answers), nil, nil
+	}
+	if f := c.unlike(ctx, t, u, from, answers); f != (labs.Finding{}) {
+		f.Expected = fmt.Sprintf("%s: %s", c.That, f.Expected)
+		return len(answers), []labs.Finding{c.orPolicy(ctx, t, f, answers)}, nil
+	}
+	f, err = c.disappointed(ctx, answers)
+	for i := range f {
+		f[i].Expected = c.That + ": " + f[i].Expected
+	}
+	return len(answers), f, err
+}
+
+// answers are those to all requests, some under way at the same time.
+func (c *meshCall) answers(ctx context.Context, send func(context.Context) ([]httpAnswer, error)) ([]httpAnswer, error) {
+	var (
+		mu    sync.Mutex
+		all   []httpAnswer
+		first error
+		wg    sync.WaitGroup
+	)
+	slots := make(chan struct{}, max(c.AtOnce, 1))
+	for range max(c.Times, 1) {
+		slots <- struct{}{}
+		mu.Lock()
+		stop := first != nil || ctx.Err() != nil
+		mu.Unlock()
+		if stop {
+			<-slots
+			break
+		}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			got, err := send(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, got...)
+			if first == nil {
+				first = err
+			}
+		})
+	}
+	wg.Wait()
+	if first == nil {
+		first = ctx.Err()
+	}
+	return all, first
+}
+
+// summary counts answers by what came.
+func summary(answers []httpAnswer) string {
+	var kinds []string
+	n := map[string]int{}
+	for _, a := range answers {
+		s := a.String()
+		if n[s]++; n[s] == 1 {
+			kinds = append(kinds, s)
+		}
+	}
+	for i, s := range kinds {
+		kinds[i] = fmt.Sprintf("%d × %s", n[s], s)
+	}
+	return strings.Join(kinds, ", ")
+}
+
+// orPolicy names the policies that are in the way of a request that a proxy refused.
+func (c *meshCall) orPolicy(ctx context.Context, t *Target, f labs.Finding, answers []httpAnswer) labs.Finding {
+	var says string
+	for _, a := range answers {
+		if a.Status == http.StatusForbidden && strings.HasPrefix(a.Body, "RBAC: access denied") {
+			says = a.Body
+		}
+	}
+	k, err := kubeOf(ctx, t)
+	if says == "" || err != nil {
+		return f
+	}
+	objects, err := readMesh(ctx, k, t.Namespace)
+	if err != nil {
+		return f
+	}
+	r := &meshReading{meshObjects: objects, namespace: t.Namespace}
+	var pods []*corev1.Pod
+	if s := r.service(fullHost(c.target(), t.Namespace)); s != nil {
+		pods, _ = r.podsBehind(s)
+	}
+	var names []string
+	for _, p := range r.policies {
+		if p.Namespace != t.Namespace && p.Namespace != meshRoot {
+			continue
+		}
+		selector := p.Spec.GetSelector().GetMatchLabels()
+		for _, pod := range pods {
+			if len(selector) == 0 || matchesLabels(pod.Labels, selector) {
+				names = append(names, fmt.Sprintf("%s (%s)", p.Name, cmp.Or(p.Spec.GetAction().String(), "ALLOW")))
+				break
+			}
+		}
+	}
+	if len(names) == 0 {
+		return f
+	}
+	f.Because = "the proxy of the pods behind it refuses it: for them there is the AuthorizationPolicy " + listed(names)
+	f.Look = command(t, "kubectl get authorizationpolicies.security.istio.io", t.Namespace, "-o yaml")
+	return f
+}
+
+func matchesLabels(have, want map[string]string) bool {
+	for k, v := range want {
+		if have[k] != v {
+			return false
+		}
+	}
+	return true
+}

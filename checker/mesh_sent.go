@@ -1,0 +1,160 @@
+package checker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/kindlab/kindlab/labs"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// istiodPort is where istiod tells, to those in its own network, what it has sent:
+// the address /debug/syncz, which istioctl proxy-status reads too.
+const istiodPort = 15014
+
+// A proxyStatus is one proxy as istiod knows it. The nonce that was acknowledged last
+// differs from the one sent while a proxy is behind, or has refused what it got.
+type proxyStatus struct {
+	Proxy     string `json:"proxy"` // pod.namespace
+	Resources map[string]struct {
+		Sent      string `json:"sent"`
+		Acked     string `json:"acked"`
+		LastError string `json:"lastError"`
+	} `json:"resources"`
+}
+
+// proxiesBehind asks istiod which proxies of the lab's namespace and of the gateways
+// have not taken the newest configuration, and why.
+func proxiesBehind(ctx context.Context, k *kube, t *Target) (proxies int, behind []labs.Finding, err error) {
+	known, err := proxyStatuses(ctx, k, t)
+	if err != nil {
+		return 0, nil, err
+	}
+	pods, err := podsWith(ctx, k, t.Namespace, nil)
+	if err != nil {
+		return 0, nil, err
+	}
+	gateways, err := gatewayPods(ctx, k)
+	if err != nil {
+		return 0, nil, err
+	}
+	for _, p := range append(pods, gateways...) {
+		if !hasProxy(&p) || over(p) || p.DeletionTimestamp != nil {
+			continue
+		}
+		proxies++
+		look := command(t, "kubectl logs "+p.Name+" -c "+meshProxy, p.Namespace, "--tail=20")
+		s, there := known[p.Name+"."+p.Namespace]
+		if !there {
+			behind = append(behind, labs.Finding{Expected: "every proxy to have the newest configuration", Got: "a proxy that is not connected",
+				Because: fmt.Sprintf("the proxy of pod %s is not connected to istiod", p.Name), Look: look})
+			continue
+		}
+		if f := s.refusal(p.Name); f.Because != "" {
+			f.Look = look
+			behind = append(behind, f)
+		}
+	}
+	slices.SortStableFunc(behind, func(a, b labs.Finding) int { return strings.Compare(a.Because, b.Because) })
+	return proxies, behind, nil
+}
+
+// refusal says what of its configuration a proxy has not taken.
+func (s proxyStatus) refusal(pod string) labs.Finding {
+	f := labs.Finding{Expected: "every proxy to have the newest configuration"}
+	var late []string
+	for url, r := range s.Resources {
+		what := configWord(url)
+		if r.LastError != "" && r.Sent != r.Acked {
+			f.Got = "a proxy that refuses it"
+			f.Because = fmt.Sprintf("the proxy of pod %s refuses its %s: %s", pod, what, clip(r.LastError, 200))
+			return f
+		}
+		if r.Sent != r.Acked {
+			late = append(late, what)
+		}
+	}
+	if len(late) == 0 {
+		return labs.Finding{}
+	}
+	slices.Sort(late)
+	f.Got = "a proxy that has not answered yet"
+	f.Because = fmt.Sprintf("the proxy of pod %s has not confirmed its newest %s", pod, strings.Join(late, ", "))
+	return f
+}
+
+// configWord is a resource of the protocol as Istio's tools call it.
+func configWord(typeURL string) string {
+	switch name := path.Ext(typeURL); name {
+	case ".Cluster":
+		return "clusters"
+	case ".Listener":
+		return "listeners"
+	case ".RouteConfiguration":
+		return "routes"
+	case ".ClusterLoadAssignment":
+		return "endpoints"
+	default:
+		return strings.TrimPrefix(name, ".")
+	}
+}
+
+// proxyStatuses are all proxies that istiod serves, by pod.namespace.
+func proxyStatuses(ctx context.Context, k *kube, t *Target) (map[string]proxyStatus, error) {
+	pods, err := podsWith(ctx, k, meshRoot, labels.Set{"app": "istiod"})
+	if err != nil {
+		return nil, err
+	}
+	pods = slices.DeleteFunc(pods, func(p corev1.Pod) bool { return !isReady(&p) })
+	if len(pods) == 0 {
+		return nil, unreachable("the mesh", errors.New("istiod has no ready pod"))
+	}
+	namespaces := []string{t.Namespace}
+	gateways, err := gatewayPods(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range gateways {
+		if !slices.Contains(namespaces, p.Namespace) {
+			namespaces = append(namespaces, p.Namespace)
+		}
+	}
+	out := map[string]proxyStatus{}
+	for i := range pods { // each istiod knows its own proxies only
+		for _, namespace := range namespaces {
+			a, err := askPod(ctx, k, t, &pods[i], fmt.Sprintf("http://127.0.0.1:%d/debug/syncz?namespace=%s", istiodPort, url.QueryEscape(namespace)))
+			if err != nil {
+				return nil, err
+			}
+			if a.Error != "" || a.Status != http.StatusOK {
+				return nil, unreachable("the mesh", fmt.Errorf("istiod does not say what it has sent: %s", a))
+			}
+			var list []proxyStatus
+			if err := json.Unmarshal([]byte(a.Body), &list); err != nil {
+				return nil, unreachable("the mesh", fmt.Errorf("istiod says %q", clip(a.Body, 120)))
+			}
+			for _, s := range list {
+				out[s.Proxy] = s
+			}
+		}
+	}
+	return out, nil
+}
+
+// gatewayPods are the proxies that are pods of their own.
+func gatewayPods(ctx context.Context, k *kube) ([]corev1.Pod, error) {
+	list, err := k.typed.CoreV1().Pods("").List(ctx, metav1.ListOptions{LabelSelector: "istio"})
+	if err != nil {
+		return nil, kubeError("listing the gateways", err)
+	}
+	return slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return !isGateway(&p) }), nil
+}

@@ -1,0 +1,111 @@
+package checker
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/kindlab/kindlab/labs"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+)
+
+func decodeMesh(t *testing.T, text string) (*meshCheck, error) {
+	var doc yaml.Node
+	require.NoError(t, yaml.Unmarshal([]byte(text), &doc))
+	k, err := decode(&labs.Check{ID: "it", That: "it is so", Kind: "mesh", Spec: doc.Content[0]})
+	if err != nil {
+		return nil, err
+	}
+	return k.(*meshCheck), nil
+}
+
+func TestMeshCheckRefusesWhatProvesNothing(t *testing.T) {
+	for text, wants := range map[string]string{
+		`calls: [{url: "http://api/"}]`:                                                                                    "that is missing",
+		`calls: [{that: x, url: "http://api/", from: cluster, unanswered: true}]`:                                          "no other call to api expects an answer",
+		`calls: [{that: x, url: "http://api/", from: cluster, status: 403}]`:                                               "no other call to api expects an answer",
+		`calls: [{that: x, url: "http://api/", from: cluster, status: 403}, {that: y, url: "http://web/", from: cluster}]`: "no other call to api expects an answer",
+		`calls: [{that: x, url: "http://api/", from: cluster, shares: {v1: 50, v2: 50}}]`:                                  "by and shares go together",
+		`calls: [{that: x, url: "http://api/", from: cluster, by: json.version, times: 5, shares: {v1: 50, v2: 50}}]`:      "shares goes without times",
+		`calls: [{that: x, url: "http://api/", from: cluster, by: json.version, shares: {v1: 50, v2: 40}}]`:                "together they are 90",
+		`calls: [{that: x, url: "http://api/", from: cluster, atOnce: 21}]`:                                                "use 1 to 20",
+		`calls: [{that: x, url: "http://api/", from: cluster, unanswered: true, expect: [{that: y, true: "true"}]}]`:       "no answer to look at",
+		`calls: [{that: x, url: "http://api.example/"}]`:                                                                   "from the host only this machine is asked",
+		`calls: [{that: x, url: "http://api/", from: cluster, counts: {pods: {app: api}}}]`:                                "true is missing",
+		`calls: [{that: x, url: "http://api/", from: cluster, counts: {pods: {app: api}, true: grown >}}]`:                 "counts",
+		`calls: [{that: x, url: "http://api/", from: cluster, status: 200, statuses: [503]}]`:                              "no status beside them",
+	} {
+		_, err := decodeMesh(t, text)
+		assert.ErrorContains(t, err, wants, text)
+	}
+	for _, text := range []string{
+		`{}`,
+		`calls: [{that: x, url: "http://api/", from: cluster}, {that: y, url: "http://api/secret", from: {pod: stranger}, status: 403}]`,
+		`calls: [{that: x, url: "http://localhost:8580/", headers: {Host: web.example}}, {that: y, url: "http://localhost:8580/other", headers: {Host: web.example}, status: 404}]`,
+		`calls: [{that: x, url: "http://api/", from: cluster, times: 10, atOnce: 5, statuses: [200, 503], expect: [{that: some overflow, true: "answers.exists(a, a.status == 503)"}]}]`,
+	} {
+		_, err := decodeMesh(t, text)
+		assert.NoError(t, err, text)
+	}
+}
+
+func TestProxyThatIsBehindIsNamed(t *testing.T) {
+	var all []proxyStatus
+	require.NoError(t, json.Unmarshal([]byte(`[
+		{"proxy": "web-1.shop", "resources": {"type.googleapis.com/envoy.config.cluster.v3.Cluster": {"sent": "a1", "acked": "a1"},
+			"type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment": {"sent": "a2", "acked": "a2"}}},
+		{"proxy": "web-2.shop", "resources": {"type.googleapis.com/envoy.config.route.v3.RouteConfiguration": {"sent": "b2", "acked": "b1"}}},
+		{"proxy": "web-3.shop", "resources": {"type.googleapis.com/envoy.config.listener.v3.Listener": {"sent": "c2", "acked": "c1", "lastError": "Duplicate listener 0.0.0.0_80"}}},
+		{"proxy": "web-4.shop", "resources": {"type.googleapis.com/envoy.config.listener.v3.Listener": {"sent": "d1", "acked": "d1", "lastError": "an old one"}}}
+	]`), &all))
+	assert.Empty(t, all[0].refusal("web-1").Because)
+	assert.Equal(t, "the proxy of pod web-2 has not confirmed its newest routes", all[1].refusal("web-2").Because)
+	assert.Equal(t, "the proxy of pod web-3 refuses its listeners: Duplicate listener 0.0.0.0_80", all[2].refusal("web-3").Because)
+	assert.Empty(t, all[3].refusal("web-4").Because, "it has taken what came after")
+}
+
+func TestFaultAboutTheSameHostComesFirst(t *testing.T) {
+	c, err := decodeMesh(t, `calls: [{that: x, url: "http://api/", from: cluster}]`)
+	require.NoError(t, err)
+	faults := []labs.Finding{{Because: "VirtualService orders names no host"}, {Because: "VirtualService v leads to subset v3 of api, which no DestinationRule names"}}
+	f := c.explained(labs.Finding{Expected: "x", Got: "HTTP 503"}, &c.Calls[0], faults, nil, labs.Finding{})
+	assert.Equal(t, faults[1].Because, f.Because)
+	f = c.explained(labs.Finding{Expected: "x", Got: "HTTP 503"}, &c.Calls[0], faults[:1], nil, labs.Finding{})
+	assert.Equal(t, faults[0].Because, f.Because)
+	f = c.explained(labs.Finding{Expected: "x", Got: "HTTP 503"}, &c.Calls[0], nil, []labs.Finding{{Because: "the proxy is late"}}, labs.Finding{})
+	assert.Equal(t, "the proxy is late", f.Because)
+}
+
+func TestWeightsAreSaid(t *testing.T) {
+	var m meshObjects
+	require.NoError(t, meshRead(&m, `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: api, namespace: shop}
+spec:
+  hosts: [api]
+  http:
+  - match: [{headers: {x-user: {exact: alpha}}}]
+    route: [{destination: {host: api, subset: v3}}]
+  - route:
+    - {destination: {host: api, subset: v1}, weight: 50}
+    - {destination: {host: api, subset: v2}, weight: 50}
+`))
+	assert.Equal(t, "VirtualService api gives v1 50, v2 50", m.weights("shop", "api").Because)
+	assert.Empty(t, m.weights("shop", "web").Because)
+	assert.Empty(t, m.weights("other", "api").Because)
+}
+
+func TestCountIsJudged(t *testing.T) {
+	c := &meshCount{Pods: map[string]string{"app": "api"}, True: "grown >= 3 * calls"}
+	require.NoError(t, c.validate())
+	f, err := c.judge(t.Context(), 30, 10)
+	require.NoError(t, err)
+	assert.Empty(t, f)
+	f, err = c.judge(t.Context(), 10, 10)
+	require.NoError(t, err)
+	require.Len(t, f, 1)
+	assert.True(t, strings.HasPrefix(f[0].Got, "10 in the pods with app=api"), f[0].Got)
+}
