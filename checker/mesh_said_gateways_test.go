@@ -121,6 +121,17 @@ unbound: because no VirtualService names Gateway door in its gateways, so it lea
 look at 'kubectl get virtualservices'`,
 		good: good,
 	}, {
+		name: "route without its gateway",
+		broken: meshDoor + `
+kind: VirtualService
+metadata: {name: orders}
+spec: {hosts: [shop.example.com], http: [{route: [{destination: {host: orders}}]}]}`,
+		says: `
+unbound: because no VirtualService names Gateway door in its gateways, so it leads nowhere
+nearest: VirtualService orders is for host shop.example.com and lists no gateways
+look at 'kubectl get virtualservices'`,
+		good: good,
+	}, {
 		name: "route that the gateway cannot see",
 		broken: meshDoor + `
 kind: VirtualService

@@ -107,6 +107,10 @@ spec:
   - route: [{destination: {host: orders, subset: v1}}]
     timeout: 1s
     retries: {attempts: 3, perTryTimeout: 300ms, retryOn: "5xx,connect-failure"}`,
+		"a third each": meshVersions + `
+kind: VirtualService
+metadata: {name: orders}
+spec: {hosts: [orders], http: [{route: [{destination: {host: orders, subset: v1}, weight: 33}, {destination: {host: orders, subset: v2}, weight: 33}, {destination: {host: orders}, weight: 33}]}]}`,
 		"a version that is yet to come": `
 kind: DestinationRule
 metadata: {name: orders}
@@ -277,7 +281,7 @@ spec: {selector: {app: orders}, ports: [{port: 80, targetPort: 8080}]}
 ---
 kind: Service
 metadata: {name: web, namespace: shop}
-spec: {selector: {app: orders}, ports: [{name: web, port: 80, targetPort: 8080}, {name: metrics, port: 9090}, {name: grpc-web, port: 81}, {name: dns, port: 53, protocol: UDP}]}
+spec: {selector: {app: orders}, ports: [{name: web, port: 80, targetPort: 8080}, {name: http1, port: 9090}, {name: grpc-web, port: 81}, {name: dns, port: 53, protocol: UDP}]}
 ---
 kind: VirtualService
 metadata: {name: orders}

@@ -154,6 +154,27 @@ kind: PeerAuthentication
 metadata: {name: default}
 spec: {mtls: {mode: DISABLE}}`,
 	}, {
+		name: "callers by name without TLS",
+		broken: `
+kind: PeerAuthentication
+metadata: {name: default}
+spec: {mtls: {mode: DISABLE}}
+---
+kind: AuthorizationPolicy
+metadata: {name: orders}
+spec: {selector: {matchLabels: {app: orders}}, rules: [{from: [{source: {namespaces: [shop]}}]}]}`,
+		says: `
+identity: because AuthorizationPolicy orders asks who calls (namespaces), and PeerAuthentication default lets its pods take no mutual TLS (DISABLE), without which nobody has a name
+look at 'kubectl get peerauthentication default -o yaml'`,
+		good: `
+kind: PeerAuthentication
+metadata: {name: default}
+spec: {mtls: {mode: PERMISSIVE}}
+---
+kind: AuthorizationPolicy
+metadata: {name: orders}
+spec: {selector: {matchLabels: {app: orders}}, rules: [{from: [{source: {namespaces: [shop]}}]}]}`,
+	}, {
 		name: "mutual TLS towards pods without a proxy",
 		broken: noneHasOne + `
 kind: Namespace
