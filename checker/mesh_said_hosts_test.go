@@ -119,6 +119,17 @@ nearest: there is one in namespace shop
 look at 'kubectl get namespaces'`,
 		good: good,
 	}, {
+		name: "whole name misspelt",
+		broken: `
+kind: VirtualService
+metadata: {name: orders}
+spec: {hosts: [orders], http: [{route: [{destination: {host: ordres.shop.svc.cluster.local}}]}]}`,
+		says: `
+destination: because the route of VirtualService orders: destination ordres.shop.svc.cluster.local: there is no Service ordres in namespace shop
+nearest: there is one called orders
+look at 'kubectl get services'`,
+		good: good,
+	}, {
 		name: "destination outside without an entry",
 		broken: `
 kind: VirtualService

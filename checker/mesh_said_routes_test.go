@@ -141,6 +141,27 @@ kind: VirtualService
 metadata: {name: orders}
 spec: {hosts: [orders], http: [{retries: {attempts: 0}, fault: {abort: {httpStatus: 500, percentage: {value: 50}}}, route: [{destination: {host: orders}}]}]}`,
 	}, {
+		name: "fault beside retries",
+		broken: `
+kind: VirtualService
+metadata: {name: orders}
+spec: {hosts: [orders], http: [{retries: {attempts: 2}, fault: {abort: {httpStatus: 503, percentage: {value: 50}}}, route: [{destination: {host: orders}}]}]}`,
+		says: `
+fault-and-timeout: because the route of VirtualService orders has a fault, and a fault switches off the retries of the same route
+nearest: the caller's own route may have the timeout, or the app may be slow itself
+look at 'kubectl get virtualservice orders -o yaml'`,
+		good: good,
+	}, {
+		name: "no attempts with a reason",
+		broken: `
+kind: VirtualService
+metadata: {name: orders}
+spec: {hosts: [orders], http: [{retries: {retryOn: 5xx}, route: [{destination: {host: orders}}]}]}`,
+		says: `
+retries: because retries of the route of VirtualService orders has attempts 0, so its retryOn is never used
+look at 'kubectl get virtualservice orders -o yaml'`,
+		good: good,
+	}, {
 		name: "one try as long as all",
 		broken: `
 kind: VirtualService

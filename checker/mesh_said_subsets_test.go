@@ -103,6 +103,47 @@ kind: VirtualService
 metadata: {name: ads}
 spec: {hosts: [ads.front.svc.cluster.local], http: [{route: [{destination: {host: ads.front.svc.cluster.local, subset: v1}}]}]}`,
 	}, {
+		name: "rule that a nearer one replaces",
+		broken: meshOthers + `
+kind: DestinationRule
+metadata: {name: ads, namespace: front}
+spec: {host: ads, subsets: [{name: v1, labels: {version: v1}}]}
+---
+kind: DestinationRule
+metadata: {name: pool}
+spec: {host: ads.front.svc.cluster.local, trafficPolicy: {connectionPool: {tcp: {maxConnections: 1}}}}
+---
+kind: VirtualService
+metadata: {name: ads}
+spec: {hosts: [ads.front.svc.cluster.local], http: [{route: [{destination: {host: ads.front.svc.cluster.local, subset: v1}}]}]}`,
+		says: `
+subset: because the route of VirtualService ads leads to subset v1 of ads.front.svc.cluster.local, and DestinationRule pool, which is nearer to the callers than DestinationRule ads in namespace front, does not define it
+nearest: for a caller only one namespace's rules count: its own before the Service's
+look at 'kubectl get destinationrule pool -o yaml'`,
+		good: meshOthers + `
+kind: DestinationRule
+metadata: {name: ads, namespace: front}
+spec: {host: ads, subsets: [{name: v1, labels: {version: v1}}]}
+---
+kind: DestinationRule
+metadata: {name: pool}
+spec: {host: ads.front.svc.cluster.local, subsets: [{name: v1, labels: {version: v1}}], trafficPolicy: {connectionPool: {tcp: {maxConnections: 1}}}}
+---
+kind: VirtualService
+metadata: {name: ads}
+spec: {hosts: [ads.front.svc.cluster.local], http: [{route: [{destination: {host: ads.front.svc.cluster.local, subset: v1}}]}]}`,
+	}, {
+		name: "subset far from any other",
+		broken: meshVersions + `
+kind: VirtualService
+metadata: {name: orders}
+spec: {hosts: [orders], http: [{route: [{destination: {host: orders, subset: canary}}]}]}`,
+		says: `
+subset: because the route of VirtualService orders leads to subset canary of orders, and no DestinationRule for this host defines it
+nearest: there is v1 and v2
+look at 'kubectl get destinationrule orders -o yaml'`,
+		good: good,
+	}, {
 		name: "two rules with one subset",
 		broken: meshVersions + `
 kind: DestinationRule
