@@ -65,7 +65,7 @@ func (m meshObjects) faults(namespace string) []meshFault {
 		r.sameHost, r.sameRule,
 		r.weights, r.unreachable, r.faultAndTimeout, r.retries, r.ejection,
 		r.tlsAgainst, r.strictWithoutProxy,
-		r.selectors, r.targets, r.denyAll, r.principals, r.policyPorts, r.tokensUnasked, r.tokensUnread,
+		r.selectors, r.targets, r.denyAll, r.principals, r.identityWithoutTLS, r.policyPorts, r.tokensUnasked, r.tokensUnread,
 		r.unboundGateways, r.portNames,
 	} {
 		rules()

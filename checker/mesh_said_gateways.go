@@ -218,6 +218,16 @@ func (r *meshReading) unboundGateways() {
 				return gatewayID(name, v.Namespace) == id
 			})
 		})
+		for _, v := range own(r, r.virtualServices) {
+			if len(v.Spec.Gateways) > 0 || near != "" {
+				continue
+			}
+			for _, h := range v.Spec.Hosts {
+				if slices.ContainsFunc(g.Spec.Servers, func(s *api.Server) bool { yes, _ := admits(s, g, h, v.Namespace); return yes }) && r.service(fullHost(h, v.Namespace)) == nil {
+					near = fmt.Sprintf("%s is for host %s and lists no gateways", r.called("VirtualService", v), h)
+				}
+			}
+		}
 		if needs && !bound {
 			r.add("unbound", labs.Finding{Because: fmt.Sprintf("no VirtualService names %s in its gateways, so it leads nowhere", r.called("Gateway", g)), Nearest: near, Look: r.look("get virtualservices", g.Namespace, "")})
 		}

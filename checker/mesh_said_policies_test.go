@@ -195,6 +195,37 @@ kind: AuthorizationPolicy
 metadata: {name: orders}
 spec: {selector: {matchLabels: {app: orders}}, rules: [{when: [{key: "request.auth.claims[groups]", values: [staff]}]}]}`,
 	}, {
+		name: "account of a namespace that does not exist",
+		broken: `
+kind: AuthorizationPolicy
+metadata: {name: orders}
+spec: {rules: [{from: [{source: {principals: [cluster.local/ns/fornt/sa/client]}}]}]}`,
+		says: `
+principal: because AuthorizationPolicy orders names cluster.local/ns/fornt/sa/client (principals), and there is no namespace fornt
+nearest: there is one called front
+look at 'kubectl get namespaces'`,
+		good: good,
+	}, {
+		name: "port of the Service behind a named one",
+		broken: `
+kind: Pod
+metadata: {name: orders-v2, namespace: shop, labels: {app: orders, version: v2}}
+spec: {containers: [{name: app, ports: [{name: web, containerPort: 8080}]}, {name: istio-proxy}]}
+status: {conditions: [{type: Ready, status: "True"}]}
+---
+kind: Service
+metadata: {name: orders, namespace: shop}
+spec: {selector: {app: orders}, ports: [{name: http, port: 80, targetPort: web}]}
+---
+kind: AuthorizationPolicy
+metadata: {name: orders}
+spec: {selector: {matchLabels: {app: orders}}, rules: [{to: [{operation: {ports: ["80"]}}]}]}`,
+		says: `
+policy-port: because AuthorizationPolicy orders names port 80 (ports), which is a port of Service orders: a policy is about the ports of its pods
+nearest: there it is port 8080
+look at 'kubectl get service orders'`,
+		good: good,
+	}, {
 		name: "port of the Service",
 		broken: `
 kind: AuthorizationPolicy

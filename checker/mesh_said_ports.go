@@ -152,6 +152,9 @@ func (r *meshReading) portNames() {
 			word, rest, _ := strings.Cut(p.Name, "-")
 			look := r.look("get service "+s.Name, s.Namespace, "-o yaml")
 			near := labs.Nearest(word, []string{"http", "http2", "grpc"})
+			if strings.HasPrefix(word, "http") || strings.HasPrefix(word, "grpc") {
+				near = "" // http1 and the like are names of somebody's own
+			}
 			switch {
 			case p.AppProtocol == nil && protocolOf(p) == portTCP && protocolOf(corev1.ServicePort{Name: p.Name}) == portGuessed:
 				r.add("port-name", labs.Finding{Because: fmt.Sprintf("port %d of Service %s has no name that says HTTP, and this number is taken for TCP", p.Port, s.Name),

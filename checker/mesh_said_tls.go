@@ -150,3 +150,48 @@ func (r *meshReading) strictWithoutProxy() {
 		return
 	}
 }
+
+// identityWithoutTLS finds policies that ask who calls, where nobody says so: only mutual
+// TLS carries a name.
+func (r *meshReading) identityWithoutTLS() {
+	for _, p := range own(r, r.policies) {
+		field := asksForIdentity(p)
+		pods := proxied(r.podsUnder(authPolicy(p)))
+		if field == "" || len(pods) == 0 || len(targetsOf(p)) > 0 || p.Spec.Action != security.AuthorizationPolicy_ALLOW {
+			continue
+		}
+		var by *meshsec.PeerAuthentication
+		if slices.ContainsFunc(pods, func(pod *corev1.Pod) bool {
+			mode, o := r.peerMode(pod, 0)
+			by = o
+			return mode != security.PeerAuthentication_MutualTLS_DISABLE || len(o.Spec.PortLevelMtls) > 0
+		}) {
+			continue
+		}
+		r.add("identity", labs.Finding{Because: fmt.Sprintf("%s asks who calls (%s), and %s lets its pods take no mutual TLS (DISABLE), without which nobody has a name", r.called("AuthorizationPolicy", p), field, r.called("PeerAuthentication", by)),
+			Look: r.yaml("PeerAuthentication", by)})
+	}
+}
+
+// asksForIdentity is the field in which every rule of a policy needs to know the caller; "" for none.
+func asksForIdentity(p *meshsec.AuthorizationPolicy) string {
+	field := ""
+	for _, rule := range p.Spec.Rules {
+		if len(rule.GetFrom()) == 0 {
+			return ""
+		}
+		for _, from := range rule.GetFrom() {
+			switch s := from.GetSource(); {
+			case len(s.GetPrincipals()) > 0:
+				field = "principals"
+			case len(s.GetNamespaces()) > 0:
+				field = "namespaces"
+			case len(s.GetServiceAccounts()) > 0:
+				field = "serviceAccounts"
+			default:
+				return ""
+			}
+		}
+	}
+	return field
+}

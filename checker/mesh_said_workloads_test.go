@@ -67,6 +67,33 @@ spec: {hosts: [shop.example.com], gateways: [door], http: [{route: [{destination
 kind: Namespace
 metadata: {name: shop}`,
 	}, {
+		name: "no label, and a policy",
+		broken: noneHasOne + `
+kind: Namespace
+metadata: {name: shop}
+---
+kind: AuthorizationPolicy
+metadata: {name: orders}
+spec: {rules: [{}]}`,
+		says: `
+no-proxy: because namespace shop has no label istio-injection=enabled, so its pods have no proxy, and AuthorizationPolicy orders has no effect on them
+look at 'kubectl get namespace shop --show-labels'`,
+		good: noneHasOne + `
+kind: Namespace
+metadata: {name: shop}`,
+	}, {
+		name: "revision that pods have not got",
+		broken: bare + `
+kind: Namespace
+metadata: {name: shop, labels: {istio.io/rev: "1-31"}}`,
+		says: `
+no-proxy: because pod orders-v1 has no proxy, though namespace shop gives one to new pods (istio.io/rev=1-31)
+nearest: a pod that is older than the label gets its proxy when it is made again: 'kubectl rollout restart deployment'
+look at 'kubectl get pods'`,
+		good: `
+kind: Namespace
+metadata: {name: shop, labels: {istio.io/rev: "1-31"}}`,
+	}, {
 		name: "label that says no",
 		broken: noneHasOne + strict + `
 ---
@@ -153,6 +180,27 @@ look at 'kubectl get peerauthentication default -o yaml'`,
 kind: PeerAuthentication
 metadata: {name: default}
 spec: {mtls: {mode: DISABLE}}`,
+	}, {
+		name: "callers by name without TLS",
+		broken: `
+kind: PeerAuthentication
+metadata: {name: default}
+spec: {mtls: {mode: DISABLE}}
+---
+kind: AuthorizationPolicy
+metadata: {name: orders}
+spec: {selector: {matchLabels: {app: orders}}, rules: [{from: [{source: {namespaces: [shop]}}]}]}`,
+		says: `
+identity: because AuthorizationPolicy orders asks who calls (namespaces), and PeerAuthentication default lets its pods take no mutual TLS (DISABLE), without which nobody has a name
+look at 'kubectl get peerauthentication default -o yaml'`,
+		good: `
+kind: PeerAuthentication
+metadata: {name: default}
+spec: {mtls: {mode: PERMISSIVE}}
+---
+kind: AuthorizationPolicy
+metadata: {name: orders}
+spec: {selector: {matchLabels: {app: orders}}, rules: [{from: [{source: {namespaces: [shop]}}]}]}`,
 	}, {
 		name: "mutual TLS towards pods without a proxy",
 		broken: noneHasOne + `
