@@ -185,10 +185,12 @@ func dockerAdvice(f Facts) (why, fix string) {
 }
 
 // newEnough reports whether an API version such as 1.41 is at least the minimum.
-func newEnough(api string) bool {
+func newEnough(api string) bool { return apiAtLeast(api, minAPI) }
+
+func apiAtLeast(api string, least int) bool {
 	minor, is1 := strings.CutPrefix(api, "1.")
 	n, err := strconv.Atoi(minor)
-	return is1 && err == nil && n >= minAPI
+	return is1 && err == nil && n >= least
 }
 
 // size writes bytes for people.
