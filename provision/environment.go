@@ -120,11 +120,10 @@ func (e *Environment) Attach(ctx context.Context) error {
 			e.setRegistry(port)
 		}
 	}
-	s, err := e.inspectCluster(ctx)
-	if err != nil {
-		return err
+	if s, err := e.inspectCluster(ctx); err == nil {
+		return e.findGateway(ctx, s)
 	}
-	return e.findGateway(ctx, s)
+	return nil
 }
 
 // identify asks the engine for its architecture.

@@ -119,15 +119,16 @@ func waitDeployment(ctx context.Context, kube kubernetes.Interface, namespace, n
 	pull := time.NewTimer(pullGrace)
 	defer pull.Stop()
 	for {
+		if ctx.Err() != nil { // the watch ends with it too
+			return fmt.Errorf("waiting for %s: %w", namespace, context.Cause(ctx))
+		}
 		select {
+		case <-ctx.Done():
 		case ev, open := <-w.ResultChan():
 			if d, ok := ev.Object.(*appsv1.Deployment); ok && ev.Type != watch.Deleted && available(d) {
 				return nil
 			}
-			if !open {
-				if cause := context.Cause(ctx); cause != nil {
-					return fmt.Errorf("waiting for %s: %w", namespace, cause)
-				}
+			if !open && ctx.Err() == nil {
 				return fmt.Errorf("waiting for Deployment %s: the watch ended", name)
 			}
 		case <-pull.C:
