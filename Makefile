@@ -22,13 +22,17 @@ export CGO_ENABLED = 0
 build: apps
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/kindlab ./cmd/kindlab
 
-# The programs that kindlab carries for its images. Only what changed is written
-# anew, so that the same source gives the same images.
+# The programs that kindlab carries for its images, and the definitions of the
+# Gateway API, which their Go module has but does not embed. Only what changed is
+# written anew, so that the same source gives the same images.
 apps:
 	@for arch in $(ARCHS); do for app in hello registry; do \
 		GOOS=linux GOARCH=$$arch $(GO) build -trimpath -buildvcs=false -ldflags '-s -w' -o bin/$$app-linux-$$arch ./cmd/$$app || exit 1; \
 		gzip -9 -n -c bin/$$app-linux-$$arch > provision/apps/$$app-linux-$$arch.gz || exit 1; \
 	done; done
+	@$(GO) mod download sigs.k8s.io/gateway-api
+	@for f in $$($(GO) list -m -f '{{.Dir}}' sigs.k8s.io/gateway-api)/config/crd/standard/gateway.networking.k8s.io_*.yaml; do \
+		grep -q '^kind: CustomResourceDefinition' $$f && echo --- && cat $$f; done | gzip -9 -n > provision/apps/gateway-api.yaml.gz
 
 run: build
 	bin/kindlab up $(COURSE)

@@ -35,6 +35,7 @@ var Needs = []string{
 	"registry", // the local registry with the sample app's images
 	"app",      // the sample app's program, as `hello` in the lab's work folder
 	"cluster",  // a Kubernetes cluster, with a namespace for the lab
+	"mesh",     // Istio in the cluster, with a gateway that the host reaches; wants a cluster too
 }
 
 // Wants reports whether the lab needs something of its environment.
@@ -157,6 +158,9 @@ func parseTemplate(c *Course, labID, text string) (*Lab, Problems) {
 		}
 		lab.Needs = append(lab.Needs, n.Value)
 	}
+	if lab.Wants("mesh") && !lab.Wants("cluster") {
+		lab.Needs = append(lab.Needs, "cluster")
+	}
 	lab.Specs = map[string]ValueSpec{}
 	sample := Values{}
 	lines := valueLines(front)
@@ -172,7 +176,7 @@ func parseTemplate(c *Course, labID, text string) (*Lab, Problems) {
 	for _, b := range Builtin {
 		sample[b] = "sample-" + b
 	}
-	sample["registry"] = "localhost:5001"
+	sample["registry"], sample["gateway"] = "localhost:5001", "localhost:8580"
 	lab.Values = sample
 	sample.unknown(lab.file, lab.source, &ps)
 	if len(ps) > 0 {

@@ -37,7 +37,7 @@ func TestFrontMatter(t *testing.T) {
 		{"minutes in words", "---\ntitle: T\ngoal: G\nminutes: five\n---\n" + body, []string{"4: cannot unmarshal str `five` into a whole number"}},
 		{"minutes on lines", "---\ntitle: T\ngoal: G\nminutes: |\n  five\n  or six\n---\n" + body, []string{"4: cannot unmarshal str `five or...` into a whole number"}},
 		{"minutes below one", "---\ntitle: T\ngoal: G\nminutes: 0\n---\n" + body, []string{"1: minutes is missing: how long an attendee needs"}},
-		{"unknown need", head("needs:\n- docker\n- clutser\n"), []string{`7: unknown need "clutser"; known are docker, registry, app, cluster`}},
+		{"unknown need", head("needs:\n- docker\n- clutser\n"), []string{`7: unknown need "clutser"; known are docker, registry, app, cluster, mesh`}},
 		{"broken", head("needs: [docker\n"), []string{"5: did not find expected ',' or ']'"}},
 		{"a list", "---\n- a\n---\n" + body, []string{"2: cannot unmarshal seq into these fields"}},
 		{"no tabs", head("values:\n\tn: {int: [1, 2]}\n"), []string{"6: found character that cannot start any token"}},
@@ -138,7 +138,7 @@ func TestLint(t *testing.T) {
 		{"near miss of no check", front + body + solid, append([]string{"first/wrong/upper.sh", "true"}, miss...), []string{
 			"first/wrong/upper.sh: no check of this lab begins the file's name"}},
 		{"unknown value in a file", front + body + solid, append([]string{"first/start/work/a", "one\n@{ns} @{nsa}\n"}, miss...), []string{
-			"first/start/work/a:2: unknown value @{nsa}; this lab has attendee, course, lab, ns, registry, work"}},
+			"first/start/work/a:2: unknown value @{nsa}; this lab has attendee, course, gateway, lab, ns, registry, work"}},
 		{"links that work", front + "[a](#run-it) [b](https://x.y) [c](mailto:a@b.c) [d](start/work/a%20b) ![e](../pic.png) [f](../first/lab.md#run-it) <a@b.c> <https://x.y>\n\n" + body + solid,
 			append([]string{"first/start/work/a b", "", "pic.png", ""}, miss...), nil},
 		{"dead links", front + "[a](gone.md)\n\nand ![b](img/gone.png),\nagain [a](gone.md)\nand [c][ref]\n\n[ref]: ../../secret\n\n" + body + solid, miss, []string{
@@ -199,4 +199,14 @@ func TestGone(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, got)
 	assert.NotPanics(t, func() { c.Lint() })
+}
+
+func TestNeedsMesh(t *testing.T) {
+	for needs, want := range map[string][]string{
+		"[mesh]": {"mesh", "cluster"}, "[cluster, mesh]": {"cluster", "mesh"}, "[docker]": {"docker"},
+	} {
+		lab := load(t, "---\ntitle: T\ngoal: G\nminutes: 5\nneeds: "+needs+"\n---\n# T\n\n## One\n\nOpen http://@{gateway}/ now.\n")
+		assert.Equal(t, want, lab.Needs, "a mesh is in a cluster")
+		assert.Contains(t, lab.Tasks[0].Markdown, "http://localhost:8580/")
+	}
 }

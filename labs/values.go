@@ -15,7 +15,7 @@ import (
 type Values map[string]string
 
 // Builtin names the values that every lab has beside those it draws.
-var Builtin = []string{"attendee", "course", "lab", "ns", "registry", "work"}
+var Builtin = []string{"attendee", "course", "gateway", "lab", "ns", "registry", "work"}
 
 var (
 	placeholder = regexp.MustCompile(`@\{([^}\n]*)\}`)

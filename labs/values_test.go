@@ -95,7 +95,7 @@ func TestValueLines(t *testing.T) {
 
 func TestUnknownValue(t *testing.T) {
 	page := "---\ntitle: T\ngoal: G\nminutes: 5\nvalues: {n: {int: [1, 2]}}\n---\n# T\n\n@{n} @{m} @{}\n\n## Do @{N}\n\n```check\nid: @{oops}\n```\n"
-	known := "; this lab has attendee, course, lab, n, ns, registry, work"
+	known := "; this lab has attendee, course, gateway, lab, n, ns, registry, work"
 	want := []string{"9: unknown value @{m}" + known, "9: unknown value @{}" + known, "11: unknown value @{N}" + known, "14: unknown value @{oops}" + known}
 	assert.Equal(t, want, problems(t, page), "and nothing about the broken YAML that comes of it")
 	assert.Equal(t, want, problems(t, strings.ReplaceAll(page, "\n", "\r\n")))

@@ -14,7 +14,6 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
-	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 	"sigs.k8s.io/kind/pkg/cluster"
 	kindexec "sigs.k8s.io/kind/pkg/exec"
 	"sigs.k8s.io/kind/pkg/log"
@@ -109,7 +108,7 @@ func (e *Environment) ensureCluster(ctx context.Context) (detail string, err err
 	if err := e.ensureNodeImage(ctx); err != nil {
 		return "", err
 	}
-	if err := e.createCluster(ctx); err != nil {
+	if err := e.createWithGateway(ctx); err != nil {
 		return "", err
 	}
 	return strings.SplitN(e.NodeImage, "@", 2)[0], nil
@@ -124,9 +123,16 @@ func (e *Environment) resumeCluster(ctx context.Context, s clusterState) (string
 		for _, n := range s.nodes {
 			e.Report.Echo("docker start " + strings.TrimPrefix(n.Names[0], "/"))
 			if _, err := e.Docker.ContainerStart(ctx, n.ID, client.ContainerStartOptions{}); err != nil {
-				return "", fmt.Errorf("starting node %s: %w", n.Names[0], err)
+				err = fmt.Errorf("starting node %s: %w", n.Names[0], err)
+				if portTaken(err) {
+					return "", hint(err, "another program has the cluster's port; end it (`ss -ltnp` shows it), then run `kindlab up` again")
+				}
+				return "", err
 			}
 		}
+	}
+	if err := e.findGateway(ctx, s); err != nil {
+		return "", err
 	}
 	if err := e.exportKubeconfig(); err != nil {
 		return "", err
@@ -161,16 +167,10 @@ func (e *Environment) ensureNodeImage(ctx context.Context) error {
 	return nil
 }
 
-// createCluster runs kind and marks the cluster complete. When it fails or ctx
-// ends, nothing of the cluster stays.
-func (e *Environment) createCluster(ctx context.Context) error {
-	config := &v1alpha4.Cluster{
-		TypeMeta: v1alpha4.TypeMeta{Kind: "Cluster", APIVersion: "kind.x-k8s.io/v1alpha4"},
-		Name:     e.Cluster,
-		Nodes:    []v1alpha4.Node{{Role: v1alpha4.ControlPlaneRole, Labels: map[string]string{PartLabel: "node"}}},
-		// Kubernetes refuses cgroup v1 since 1.35 unless told so; on v2 this changes nothing.
-		KubeadmConfigPatches: []string{"kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\nfailCgroupV1: false\n"},
-	}
+// createCluster runs kind and marks the cluster complete. With a port, the host
+// reaches the mesh's gateway there. When it fails or ctx ends, nothing of the
+// cluster stays.
+func (e *Environment) createCluster(ctx context.Context, gatewayPort int) error {
 	// The only way to tell kind which network to use.
 	if err := os.Setenv("KIND_EXPERIMENTAL_DOCKER_NETWORK", networkName); err != nil {
 		return err
@@ -184,7 +184,7 @@ func (e *Environment) createCluster(ctx context.Context) error {
 	go func() {
 		defer close(ended)
 		// No wait: kind's own is a busy loop. We watch the node instead.
-		createErr = e.kind().Create(e.Cluster, cluster.CreateWithV1Alpha4Config(config), cluster.CreateWithNodeImage(e.NodeImage),
+		createErr = e.kind().Create(e.Cluster, cluster.CreateWithV1Alpha4Config(clusterConfig(e.Cluster, gatewayPort)), cluster.CreateWithNodeImage(e.NodeImage),
 			cluster.CreateWithKubeconfigPath(e.Kubeconfig()), cluster.CreateWithRetain(true),
 			cluster.CreateWithDisplayUsage(false), cluster.CreateWithDisplaySalutation(false))
 	}()

@@ -14,8 +14,8 @@ import (
 )
 
 // DefaultNodeImage is the Kubernetes that the labs are taught on. It is one minor
-// version behind kind's own default because Istio 1.31, which the mesh labs will
-// need, lists no newer one.
+// version behind kind's own default because Istio 1.31, which the mesh labs need, is
+// built for no newer one.
 const DefaultNodeImage = "kindest/node:v1.36.4@sha256:099e049362a1526b2db71494e1947aae99bd16290d7c895f2b7ea312e3cbfaed"
 
 // An Environment is where an attendee works: the Docker Engine, the registry, a
@@ -25,12 +25,16 @@ type Environment struct {
 	State     string // folder for kubeconfigs and logs
 	Work      string // folder of the work folders: Work/COURSE/LAB
 	NodeImage string
+	Mesh      Mesh
 	Attendee  string
 	Docker    *client.Client
 	Report    Reporter
 
 	Registry string // address of the local registry on the host; set by Up and Attach
+	Gateway  string // address of the mesh's gateway on the host, or "" when the cluster has none; set by Up and Attach
 	Arch     string // of the engine, as Go names it; set by Up and Attach
+
+	meshHub string // where the nodes get Istio's images
 }
 
 // Kubeconfig is the path of the administrator's kubeconfig of the cluster.
@@ -56,10 +60,13 @@ func (e *Environment) LabFolder(course, lab string) string {
 // wait for the labs' own pods. The labs' values name the registry, whose port is
 // known only when it runs: own is called then, and returns the attendee's labs.
 func (e *Environment) Up(ctx context.Context, course *labs.Course, own func() ([]*labs.Lab, error)) error {
+	if err := e.Mesh.validate(); err != nil {
+		return err
+	}
 	if err := e.identify(ctx); err != nil {
 		return err
 	}
-	needs := needsOf(course.Labs)
+	needs := e.needs(course)
 	if needs["registry"] || needs["cluster"] {
 		if err := e.ensureNetwork(ctx); err != nil {
 			return err
@@ -68,7 +75,10 @@ func (e *Environment) Up(ctx context.Context, course *labs.Course, own func() ([
 			if err := step(e.Report, "registry", func() (string, error) { return e.ensureRegistry(ctx) }); err != nil {
 				return err
 			}
-			return step(e.Report, "lab images", func() (string, error) { return e.pushImages(ctx) })
+			if err := step(e.Report, "lab images", func() (string, error) { return e.pushImages(ctx) }); err != nil || !needs["mesh"] {
+				return err
+			}
+			return step(e.Report, "mesh images", func() (string, error) { return e.findMeshImages(ctx) })
 		}
 		cluster := func() error {
 			if !needs["cluster"] {
@@ -82,6 +92,11 @@ func (e *Environment) Up(ctx context.Context, course *labs.Course, own func() ([
 	}
 	if needs["cluster"] {
 		if err := step(e.Report, "cluster uses the registry", func() (string, error) { return "", e.joinRegistry(ctx) }); err != nil {
+			return err
+		}
+	}
+	if needs["mesh"] {
+		if err := step(e.Report, "mesh", func() (string, error) { return e.ensureMesh(ctx) }); err != nil {
 			return err
 		}
 	}
@@ -104,6 +119,9 @@ func (e *Environment) Attach(ctx context.Context) error {
 		if port := configuredPort(found.Container.HostConfig); port > 0 {
 			e.setRegistry(port)
 		}
+	}
+	if s, err := e.inspectCluster(ctx); err == nil {
+		return e.findGateway(ctx, s)
 	}
 	return nil
 }
@@ -181,13 +199,19 @@ func (e *Environment) removeDockerObjects(ctx context.Context, labels ...string)
 // Rest is a client configuration for the cluster.
 func (e *Environment) Rest() (*rest.Config, error) { return restConfig(e.Kubeconfig()) }
 
-// needsOf unites the labs' needs.
-func needsOf(all []*labs.Lab) map[string]bool {
+// needs unites what the course's labs need and what was asked for beside.
+func (e *Environment) needs(course *labs.Course) map[string]bool {
 	needs := map[string]bool{}
-	for _, l := range all {
+	for _, l := range course.Labs {
 		for _, n := range l.Needs {
 			needs[n] = true
 		}
+	}
+	if e.Mesh.Mode != "" {
+		needs["mesh"] = true
+	}
+	if needs["mesh"] {
+		needs["cluster"] = true
 	}
 	return needs
 }
@@ -230,15 +254,17 @@ type Running struct {
 	Docker   string `json:"docker"`
 	Cluster  string `json:"cluster"`
 	Registry string `json:"registry"`
+	Mesh     string `json:"mesh"`
+	Gateway  string `json:"gateway"` // address on the host; "" when there is no mesh to reach
 }
 
 // Running looks what runs. What cannot be seen says so.
 func (e *Environment) Running(ctx context.Context) Running {
 	v, err := e.Docker.ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
-		return Running{"does not answer: run `kindlab doctor`", "unknown", "unknown"}
+		return Running{Docker: "does not answer: run `kindlab doctor`", Cluster: "unknown", Registry: "unknown", Mesh: "unknown"}
 	}
-	r := Running{Docker: "version " + v.Version, Cluster: "not there: run `kindlab up`", Registry: "not there: run `kindlab up`"}
+	r := Running{Docker: "version " + v.Version, Cluster: "not there: run `kindlab up`", Registry: "not there: run `kindlab up`", Mesh: noMesh}
 	if s, err := e.inspectCluster(ctx); err == nil && len(s.nodes) > 0 {
 		switch {
 		case s.foreign:
@@ -249,6 +275,7 @@ func (e *Environment) Running(ctx context.Context) Running {
 			r.Cluster = e.Cluster + " is stopped: run `kindlab up`"
 		default:
 			r.Cluster = e.Cluster + ", " + s.nodes[0].Image
+			r.Mesh, r.Gateway = e.meshStatus(ctx, s)
 		}
 	}
 	if found, err := e.Docker.ContainerInspect(ctx, registryName, client.ContainerInspectOptions{}); err == nil {

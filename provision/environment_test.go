@@ -48,10 +48,24 @@ func TestPaths(t *testing.T) {
 	assert.Equal(t, filepath.Join("work", "course", "first"), e.LabFolder("course", "first"))
 }
 
-func TestNeedsOf(t *testing.T) {
-	assert.Empty(t, needsOf(nil))
-	assert.Equal(t, map[string]bool{"docker": true, "cluster": true}, needsOf([]*labs.Lab{
-		{Needs: []string{"docker"}}, {}, {Needs: []string{"docker", "cluster"}}}))
+func TestNeeds(t *testing.T) {
+	docker, cluster, mesh := &labs.Lab{Needs: []string{"docker"}}, &labs.Lab{Needs: []string{"docker", "cluster"}}, &labs.Lab{Needs: []string{"mesh"}}
+	for _, c := range []struct {
+		name  string
+		mode  string
+		labs  []*labs.Lab
+		needs map[string]bool
+	}{
+		{"nothing", "", nil, map[string]bool{}},
+		{"what the labs need", "", []*labs.Lab{docker, {}, cluster}, map[string]bool{"docker": true, "cluster": true}},
+		{"a mesh wants a cluster", "", []*labs.Lab{docker, mesh}, map[string]bool{"docker": true, "cluster": true, "mesh": true}},
+		{"a mesh that no lab needs", "sidecar", []*labs.Lab{docker}, map[string]bool{"docker": true, "cluster": true, "mesh": true}},
+	} {
+		e := &Environment{Mesh: Mesh{Mode: c.mode}}
+		course := &labs.Course{Labs: c.labs}
+		assert.Equal(t, c.needs, e.needs(course), c.name)
+		assert.Equal(t, c.needs["mesh"], e.WantsMesh(course), c.name)
+	}
 }
 
 func TestTogether(t *testing.T) {

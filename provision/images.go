@@ -37,11 +37,18 @@ const (
 // App is a program for Linux on arch (as Go names it), to be put into an image.
 func App(app, arch string) ([]byte, error) {
 	file := fmt.Sprintf("apps/%s-linux-%s.gz", app, arch)
-	packed, err := apps.ReadFile(file)
+	data, err := unpack(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, hint(fmt.Errorf("this kindlab was built without the program %s for linux/%s", app, arch),
 			"build it with `make`, or `make ARCHS=%s` for a Docker Engine of another architecture", arch)
-	} else if err != nil {
+	}
+	return data, err
+}
+
+// unpack reads a compressed file that make has put into apps.
+func unpack(file string) ([]byte, error) {
+	packed, err := apps.ReadFile(file)
+	if err != nil {
 		return nil, err
 	}
 	z, err := gzip.NewReader(bytes.NewReader(packed))

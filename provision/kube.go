@@ -168,23 +168,31 @@ func (a *applier) apply(ctx context.Context, namespace, file string, data []byte
 		if len(u.Object) == 0 {
 			continue
 		}
-		m, err := a.mapper.RESTMapping(u.GroupVersionKind().GroupKind(), u.GroupVersionKind().Version)
-		if err != nil {
-			return fmt.Errorf("%s: %s %s: %w", file, u.GetKind(), u.GetName(), err)
-		}
-		var r dynamic.ResourceInterface = a.dyn.Resource(m.Resource)
-		if m.Scope.Name() == meta.RESTScopeNameNamespace {
-			if ns := u.GetNamespace(); ns != "" && ns != namespace {
-				return fmt.Errorf("%s: %s %s: a lab's objects live in its own namespace, not in %s", file, u.GetKind(), u.GetName(), ns)
-			}
-			r = a.dyn.Resource(m.Resource).Namespace(namespace)
-		} else if namespace != "" {
-			return fmt.Errorf("%s: %s %s: a lab's objects live in its own namespace, and this kind has none", file, u.GetKind(), u.GetName())
-		}
-		if _, err := r.Apply(ctx, u.GetName(), &u, metav1.ApplyOptions{FieldManager: fieldManager, Force: true}); err != nil {
-			return fmt.Errorf("%s: applying %s %s: %w", file, u.GetKind(), u.GetName(), err)
+		if err := a.applyObject(ctx, namespace, file, &u); err != nil {
+			return err
 		}
 	}
+}
+
+// applyObject applies one object, as apply does.
+func (a *applier) applyObject(ctx context.Context, namespace, file string, u *unstructured.Unstructured) error {
+	m, err := a.mapper.RESTMapping(u.GroupVersionKind().GroupKind(), u.GroupVersionKind().Version)
+	if err != nil {
+		return fmt.Errorf("%s: %s %s: %w", file, u.GetKind(), u.GetName(), err)
+	}
+	var r dynamic.ResourceInterface = a.dyn.Resource(m.Resource)
+	if m.Scope.Name() == meta.RESTScopeNameNamespace {
+		if ns := u.GetNamespace(); ns != "" && ns != namespace {
+			return fmt.Errorf("%s: %s %s: a lab's objects live in its own namespace, not in %s", file, u.GetKind(), u.GetName(), ns)
+		}
+		r = a.dyn.Resource(m.Resource).Namespace(namespace)
+	} else if namespace != "" {
+		return fmt.Errorf("%s: %s %s: a lab's objects live in its own namespace, and this kind has none", file, u.GetKind(), u.GetName())
+	}
+	if _, err := r.Apply(ctx, u.GetName(), u, metav1.ApplyOptions{FieldManager: fieldManager, Force: true}); err != nil {
+		return fmt.Errorf("%s: applying %s %s: %w", file, u.GetKind(), u.GetName(), err)
+	}
+	return nil
 }
 
 func isGone(err error) bool { return apierrors.IsNotFound(err) }

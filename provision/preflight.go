@@ -50,20 +50,29 @@ type Facts struct {
 	Memory    int64 // bytes
 	DiskFree  int64 // bytes free where Docker keeps its data; -1 when it cannot be seen
 	DiskPath  string
-	Instances int // fs.inotify.max_user_instances
-	Watches   int // fs.inotify.max_user_watches
-	SitePort  int // asked for
-	SiteFree  int // the free port at or after it; 0 when there is none
+	Instances int  // fs.inotify.max_user_instances
+	Watches   int  // fs.inotify.max_user_watches
+	Mesh      bool // asked for
+	SitePort  int  // asked for
+	SiteFree  int  // the free port at or after it; 0 when there is none
 }
 
 const (
 	gib       = 1 << 30
 	minAPI    = 41 // of 1.41, which Docker Engine 20.10 speaks
-	minCPUs   = 2
 	minMemory = 2 * gib
 	okMemory  = 4 * gib
 	minDisk   = 3 * gib
 	okDisk    = 10 * gib
+	// CPU in thousandths: what a node's own pods ask for, and some labs.
+	nodeCPU = 950
+	labsCPU = 500
+	// istiod, the gateway, and a sidecar in each of twenty pods. In memory as they
+	// grow to, not what they ask for; on the disk the two images, in the registry and
+	// in the node.
+	meshCPU    = 50 + 10 + 20*10
+	meshMemory = 1 * gib
+	meshDisk   = 1 * gib
 	// What one node and a few labs want; Linux's default of 128 instances is for a single program.
 	okInstances = 256
 	okWatches   = 65536
@@ -117,32 +126,56 @@ func Judge(f Facts) []Finding {
 	return append(out, judgePort(f)...)
 }
 
+// A Demand is what a machine must have: CPUs, and bytes at least and better.
+type demand struct {
+	cpus              int
+	memory, okMemory  int64
+	disk, okDisk      int64
+	cpuWhy, memoryWhy string
+}
+
+func demandOf(mesh bool) demand {
+	d := demand{memory: minMemory, okMemory: okMemory, disk: minDisk, okDisk: okDisk,
+		cpuWhy:    "one Kubernetes node asks for nearly a whole CPU before any lab runs",
+		memoryWhy: "a Kubernetes node needs about 1 GiB, and what is missing shows as pods that die"}
+	cpu := nodeCPU + labsCPU
+	if mesh {
+		cpu += meshCPU
+		d.memory, d.okMemory, d.disk, d.okDisk = d.memory+meshMemory, d.okMemory+meshMemory, d.disk+meshDisk, d.okDisk+meshDisk
+		d.cpuWhy = "one Kubernetes node asks for nearly a whole CPU before any lab runs, and the mesh has a proxy in each pod"
+		d.memoryWhy = "a Kubernetes node needs about 1 GiB and a mesh as much again, and what is missing shows as pods that die"
+	}
+	d.cpus = (cpu + 999) / 1000
+	return d
+}
+
 func judgeSizes(f Facts, add func(name string, level Level, found, why, fix string)) {
+	need := demandOf(f.Mesh)
 	where := ""
 	if f.Desktop {
 		where = " in Docker Desktop's Settings › Resources"
 	}
 	if f.CPUs > 0 {
 		level, why, fix := Good, "", ""
-		if f.CPUs < minCPUs {
-			level, why, fix = Fail, "one Kubernetes node asks for nearly a whole CPU before any lab runs", fmt.Sprintf("give Docker at least %d CPUs%s", minCPUs, where)
+		if f.CPUs < need.cpus {
+			level, why, fix = Fail, need.cpuWhy, fmt.Sprintf("give Docker at least %d CPUs%s", need.cpus, where)
 		}
 		add("CPUs", level, strconv.Itoa(f.CPUs), why, fix)
 	}
 	if f.Memory > 0 {
 		level, why, fix := Good, "", ""
-		if f.Memory < minMemory {
-			level, why, fix = Fail, "a Kubernetes node needs about 1 GiB, and what is missing shows as pods that die", fmt.Sprintf("give Docker at least %s, better %s%s", size(minMemory), size(okMemory), where)
-		} else if f.Memory < okMemory {
-			level, why, fix = Warn, "enough for one node and small labs, not for more", fmt.Sprintf("give Docker %s if you can%s", size(okMemory), where)
+		if f.Memory < need.memory {
+			level, why, fix = Fail, need.memoryWhy, fmt.Sprintf("give Docker at least %s, better %s%s", size(need.memory), size(need.okMemory), where)
+		} else if f.Memory < need.okMemory {
+			level, why, fix = Warn, "enough for one node and small labs, not for more", fmt.Sprintf("give Docker %s if you can%s", size(need.okMemory), where)
 		}
 		add("memory", level, size(f.Memory), why, fix)
 	}
 	if f.DiskFree >= 0 && f.DiskPath != "" {
 		level, why, fix := Good, "", ""
-		if f.DiskFree < minDisk {
-			level, why, fix = Fail, "the node image and the labs need about 3 GiB, and a full disk breaks the cluster without a clear sign", "free some: `docker system df` shows what Docker uses, `docker image prune` and `docker builder prune` remove what nothing uses"
-		} else if f.DiskFree < okDisk {
+		if f.DiskFree < need.disk {
+			level, why, fix = Fail, fmt.Sprintf("the images and the labs need about %d GiB, and", need.disk/gib)+" a full disk breaks the cluster without a clear sign", "free some: `docker system df` shows what Docker uses, `docker image prune` and `docker builder prune` remove what nothing uses"
+		} else if f.DiskFree < need.okDisk {
 			level, why, fix = Warn, "it will fill up soon", "`docker system df` shows what Docker uses, `docker image prune` removes what nothing uses"
 		}
 		add("disk", level, fmt.Sprintf("%s free in %s", size(f.DiskFree), f.DiskPath), why, fix)
@@ -185,10 +218,12 @@ func dockerAdvice(f Facts) (why, fix string) {
 }
 
 // newEnough reports whether an API version such as 1.41 is at least the minimum.
-func newEnough(api string) bool {
+func newEnough(api string) bool { return apiAtLeast(api, minAPI) }
+
+func apiAtLeast(api string, least int) bool {
 	minor, is1 := strings.CutPrefix(api, "1.")
 	n, err := strconv.Atoi(minor)
-	return is1 && err == nil && n >= minAPI
+	return is1 && err == nil && n >= least
 }
 
 // size writes bytes for people.

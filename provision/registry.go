@@ -141,7 +141,7 @@ func (e *Environment) runRegistry(ctx context.Context, port int) (int, error) {
 		}
 		_, rmErr := e.Docker.ContainerRemove(ctx, registryName, client.ContainerRemoveOptions{Force: true})
 		// Another program may have taken the port in between, or hold it where we cannot see it.
-		if text := err.Error(); !strings.Contains(text, "port is already allocated") && !strings.Contains(text, "address already in use") || rmErr != nil {
+		if !portTaken(err) || rmErr != nil {
 			return 0, fmt.Errorf("starting the registry: %w", err)
 		}
 		last = err
@@ -190,15 +190,7 @@ func PortFree(port int) bool {
 }
 
 // publishedPort is the host port of the registry's port; 0 when it has none.
-func publishedPort(ports network.PortMap) int {
-	for p, bindings := range ports {
-		if p.Num() == registryPort && len(bindings) > 0 {
-			n, _ := strconv.Atoi(bindings[0].HostPort)
-			return n
-		}
-	}
-	return 0
-}
+func publishedPort(ports network.PortMap) int { return hostPort(ports, registryPort) }
 
 func configuredPort(h *container.HostConfig) int {
 	if h == nil {

@@ -194,6 +194,7 @@ func (a *app) newSession(ctx context.Context, name string) (*session, error) {
 	return &session{app: a, course: course, store: store, shared: checker.NewWatcher(), live: &engines{}, place: &provision.Environment{
 		Cluster: a.cluster, State: a.state, Work: a.work, Attendee: a.me, Docker: docker, Report: a.reporter(),
 		NodeImage: first(a.env("KINDLAB_NODE_IMAGE"), provision.DefaultNodeImage),
+		Mesh:      provision.Mesh{Hub: a.env("KINDLAB_ISTIO_HUB"), Tag: a.env("KINDLAB_ISTIO_TAG")},
 	}}, nil
 }
 
@@ -278,7 +279,7 @@ func drawValue(spec labs.ValueSpec, seed, name string, free func(port int) bool)
 func builtin(place *provision.Environment, course, lab string) labs.Values {
 	return labs.Values{
 		"attendee": place.Attendee, "course": course, "lab": lab, "ns": place.Namespace(lab),
-		"registry": first(place.Registry, "localhost:5001"), "work": place.LabFolder(course, lab),
+		"registry": first(place.Registry, "localhost:5001"), "gateway": first(place.Gateway, "localhost:8580"), "work": place.LabFolder(course, lab),
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 func newDoctor(a *app) *cobra.Command {
-	port := sitePort
+	port, mesh := sitePort, false
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Look whether this machine can carry the labs, and say how to mend what cannot",
@@ -18,7 +18,7 @@ func newDoctor(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
 			docker, _ := provision.Connect(ctx)
-			findings := preflight(ctx, docker, port)
+			findings := preflight(ctx, docker, port, mesh)
 			if a.output == "json" {
 				if err := a.writeJSON(findings); err != nil {
 					return err
@@ -30,12 +30,15 @@ func newDoctor(a *app) *cobra.Command {
 		},
 	}
 	c.Flags().IntVar(&port, "port", port, "port of the pages")
+	c.Flags().BoolVar(&mesh, "mesh", false, "the labs need a mesh")
 	outputFlag(a, c)
 	return c
 }
 
-func preflight(ctx context.Context, docker *client.Client, port int) []provision.Finding {
-	return provision.Judge(provision.Look(ctx, docker, port))
+func preflight(ctx context.Context, docker *client.Client, port int, mesh bool) []provision.Finding {
+	facts := provision.Look(ctx, docker, port)
+	facts.Mesh = mesh
+	return provision.Judge(facts)
 }
 
 // failed is an error when one of the findings is.

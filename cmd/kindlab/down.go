@@ -8,12 +8,15 @@ import (
 )
 
 func newDown(a *app) *cobra.Command {
-	return &cobra.Command{
+	mesh := false
+	c := &cobra.Command{
 		Use:   "down",
 		Short: "Remove what kindlab made: cluster, registry, and the labs' containers",
 		Long: `down removes the cluster, the local registry, the network between them, and the
 containers and images that carry the labs' labels. Your work folder and your
-progress stay, and so does everything that kindlab did not make.`,
+progress stay, and so does everything that kindlab did not make.
+
+With --mesh it only takes Istio away, with all objects of Istio's kinds.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
@@ -25,6 +28,9 @@ progress stay, and so does everything that kindlab did not make.`,
 				return &provision.Hinted{Err: err, Hint: "run `kindlab doctor`"}
 			}
 			e := &provision.Environment{Cluster: a.cluster, State: a.state, Work: a.work, Attendee: a.me, Docker: docker, Report: a.reporter()}
+			if mesh {
+				return e.RemoveMesh(ctx)
+			}
 			if err := e.Down(ctx); err != nil {
 				return err
 			}
@@ -32,4 +38,6 @@ progress stay, and so does everything that kindlab did not make.`,
 			return nil
 		},
 	}
+	c.Flags().BoolVar(&mesh, "mesh", false, "only take the mesh away; the cluster stays")
+	return c
 }

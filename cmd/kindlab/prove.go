@@ -31,7 +31,7 @@ const (
 type proveOptions struct {
 	keep     bool
 	parallel int
-	image    string
+	made     madeOf
 }
 
 func newCourseProve(a *app) *cobra.Command {
@@ -48,7 +48,7 @@ The course is the folder you are in, or --course.`,
 	}
 	c.Flags().BoolVar(&o.keep, "keep", false, "leave the cluster for the next proof")
 	c.Flags().IntVar(&o.parallel, "parallel", 4, "how many worlds are made at a time")
-	c.Flags().StringVar(&o.image, "node-image", "", "node image instead of the pinned one (KINDLAB_NODE_IMAGE)")
+	o.made.flags(c.Flags())
 	outputFlag(a, c)
 	return c
 }
@@ -113,7 +113,7 @@ func (a *app) prove(ctx context.Context, args []string, o proveOptions) error {
 		return err
 	}
 	defer s.close()
-	s.place.NodeImage = first(o.image, s.place.NodeImage)
+	o.made.apply(s.place)
 	s.place.Attendee = "prove" // cleaning up must not find the learner's containers
 	which := s.course.Labs
 	if len(args) == 1 {

@@ -87,7 +87,11 @@ func (a *app) writeStatus(st statusResult) {
 		fmt.Fprintf(a.out, "%s %-12s %d/%d  %s\n", mark, l.ID, l.Solved, l.Total, clean(l.Title))
 	}
 	fmt.Fprintln(a.out)
-	for _, r := range []struct{ name, is string }{{"Docker", st.Running.Docker}, {"cluster", st.Running.Cluster}, {"registry", st.Running.Registry}} {
+	mesh := st.Running.Mesh
+	if st.Running.Gateway != "" {
+		mesh += ", gateway at http://" + st.Running.Gateway
+	}
+	for _, r := range []struct{ name, is string }{{"Docker", st.Running.Docker}, {"cluster", st.Running.Cluster}, {"registry", st.Running.Registry}, {"mesh", mesh}} {
 		fmt.Fprintf(a.out, "%-10s %s\n", r.name, clean(r.is))
 	}
 }

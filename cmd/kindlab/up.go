@@ -21,6 +21,7 @@ import (
 	"github.com/kindlab/kindlab/provision"
 	"github.com/kindlab/kindlab/site"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 const sitePort = 8480
@@ -29,7 +30,25 @@ type upOptions struct {
 	port   int
 	listen string
 	noSite bool
-	image  string
+	made   madeOf
+}
+
+// madeOf is what an environment is made of, where it is not what is pinned.
+type madeOf struct {
+	image      string
+	mesh       string
+	istio, tag string // hub and tag
+}
+
+func (m *madeOf) flags(f *pflag.FlagSet) {
+	f.StringVar(&m.image, "node-image", "", "node image instead of the pinned one (KINDLAB_NODE_IMAGE)")
+	f.StringVar(&m.istio, "istio-hub", "", "where Istio's images are, instead of "+provision.IstioHub+" (KINDLAB_ISTIO_HUB)")
+	f.StringVar(&m.tag, "istio-tag", "", "their tag, instead of "+provision.IstioVersion+" (KINDLAB_ISTIO_TAG)")
+}
+
+func (m *madeOf) apply(e *provision.Environment) {
+	e.NodeImage = first(m.image, e.NodeImage)
+	e.Mesh = provision.Mesh{Mode: m.mesh, Hub: first(m.istio, e.Mesh.Hub), Tag: first(m.tag, e.Mesh.Tag)}
 }
 
 func newUp(a *app) *cobra.Command {
@@ -38,8 +57,8 @@ func newUp(a *app) *cobra.Command {
 		Use:   "up [COURSE]",
 		Short: "Make everything a course needs, and serve its pages",
 		Long: `up looks whether this machine can carry the labs, makes the cluster, the local
-registry, the labs' start states and work folders, and serves the pages until
-Ctrl-C. The cluster stays then; run up again to go on. COURSE is the name of a
+registry, a mesh if a lab needs one, the labs' start states and work folders,
+and serves the pages until Ctrl-C. The cluster stays then; run up again to go on. COURSE is the name of a
 built-in course, or a folder. Without it, the last one is meant.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -54,7 +73,9 @@ built-in course, or a folder. Without it, the last one is meant.`,
 	f.IntVar(&o.port, "port", sitePort, "port of the pages; the next free one when it is taken")
 	f.StringVar(&o.listen, "listen", "127.0.0.1", "address that the pages are served on")
 	f.BoolVar(&o.noSite, "no-site", false, "make everything and end")
-	f.StringVar(&o.image, "node-image", "", "node image instead of the pinned one (KINDLAB_NODE_IMAGE)")
+	f.StringVar(&o.made.mesh, "mesh", "", "make a mesh too, though no lab of the course needs one")
+	f.Lookup("mesh").NoOptDefVal = "sidecar"
+	o.made.flags(f)
 	return c
 }
 
@@ -65,9 +86,7 @@ func (a *app) up(ctx context.Context, name string, o upOptions) error {
 		return err
 	}
 	defer s.close()
-	if o.image != "" {
-		s.place.NodeImage = o.image
-	}
+	o.made.apply(s.place)
 	if o.port < 1 || o.port > 65535 {
 		return fmt.Errorf("--port %d: a port is a number from 1 to 65535", o.port)
 	}
@@ -89,7 +108,7 @@ func (a *app) up(ctx context.Context, name string, o upOptions) error {
 
 func (s *session) preflight(ctx context.Context, port int) error {
 	end := s.place.Report.Begin("preflight")
-	findings := preflight(ctx, s.place.Docker, port)
+	findings := preflight(ctx, s.place.Docker, port, s.place.WantsMesh(s.course))
 	if ctx.Err() != nil { // then the engine seems not to answer
 		end("", ctx.Err())
 		return ctx.Err()

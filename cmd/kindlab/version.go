@@ -24,7 +24,7 @@ func newVersion(a *app) *cobra.Command {
 				return a.writeJSON(v)
 			}
 			fmt.Fprintf(a.out, "kindlab %s (%s, %s)\n", v.Kindlab, v.Go, v.Platform)
-			fmt.Fprintf(a.out, "inside: kubectl %s, helm %s, kind %s\n", v.Kubectl, v.Helm, v.Kind)
+			fmt.Fprintf(a.out, "inside: kubectl %s, helm %s, kind %s, charts of Istio %s\n", v.Kubectl, v.Helm, v.Kind, v.Istio)
 			fmt.Fprintf(a.out, "node image: %s\n", first(a.env("KINDLAB_NODE_IMAGE"), v.NodeImage))
 			return nil
 		},
@@ -40,12 +40,13 @@ type versionInfo struct {
 	Kubectl   string `json:"kubectl"`
 	Helm      string `json:"helm"`
 	Kind      string `json:"kind"`
+	Istio     string `json:"istio"`
 	NodeImage string `json:"nodeImage"`
 }
 
 // versions reads what the Go tool wrote into the binary.
 func versions() versionInfo {
-	v := versionInfo{Kindlab: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, NodeImage: provision.DefaultNodeImage}
+	v := versionInfo{Kindlab: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, NodeImage: provision.DefaultNodeImage, Istio: provision.IstioVersion}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v

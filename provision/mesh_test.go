@@ -1,0 +1,271 @@
+package provision
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	chartcommon "helm.sh/helm/v4/pkg/chart/common"
+	chartutil "helm.sh/helm/v4/pkg/chart/common/util"
+	helmengine "helm.sh/helm/v4/pkg/engine"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+	"sigs.k8s.io/gateway-api/pkg/consts"
+	"sigs.k8s.io/yaml"
+)
+
+func TestMeshMode(t *testing.T) {
+	for _, c := range []struct{ mode, err, hint string }{
+		{"", "", ""}, {"sidecar", "", ""},
+		{"ambient", "a mesh of mode ambient: not yet", "the labs are about sidecars: leave the mode out"},
+		{"linkerd", `there is no mesh of mode "linkerd"`, "the mode is sidecar"},
+	} {
+		err := Mesh{Mode: c.mode}.validate()
+		if c.err == "" {
+			require.NoError(t, err, c.mode)
+			continue
+		}
+		require.EqualError(t, err, c.err)
+		var h *Hinted
+		require.ErrorAs(t, err, &h)
+		assert.Equal(t, c.hint, h.Hint)
+		assert.EqualError(t, (&Environment{Mesh: Mesh{Mode: c.mode}}).Up(t.Context(), nil, nil), c.err, "before anything is made")
+	}
+	assert.Equal(t, "docker.io/istio", Mesh{}.hub())
+	assert.Equal(t, IstioVersion, Mesh{}.tag())
+	assert.Equal(t, "localhost:5001/istio:1", Mesh{Hub: "localhost:5001/istio"}.hub()+":"+Mesh{Tag: "1"}.tag())
+}
+
+// rendered are the objects of a release, by kind and name, as Helm's engine makes them.
+func rendered(t *testing.T, r helmRelease) map[string]*unstructured.Unstructured {
+	t.Helper()
+	values, err := chartutil.ToRenderValues(r.chart, r.values,
+		chartcommon.ReleaseOptions{Name: r.name, Namespace: r.namespace, Revision: 1, IsInstall: true}, chartcommon.DefaultCapabilities)
+	require.NoError(t, err)
+	files, err := helmengine.Render(r.chart, values)
+	require.NoError(t, err)
+	all := map[string]*unstructured.Unstructured{}
+	for name, text := range files {
+		if strings.HasSuffix(name, ".txt") {
+			continue
+		}
+		for doc := range strings.SplitSeq("\n"+text, "\n---") {
+			u := &unstructured.Unstructured{}
+			require.NoError(t, yaml.Unmarshal([]byte(doc), &u.Object), name)
+			if len(u.Object) > 0 {
+				all[u.GetKind()+"/"+u.GetName()] = u
+			}
+		}
+	}
+	return all
+}
+
+func as[T any](t *testing.T, u *unstructured.Unstructured) T {
+	t.Helper()
+	var out T
+	require.NotNil(t, u)
+	require.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &out))
+	return out
+}
+
+func TestMeshCharts(t *testing.T) {
+	releases, err := meshReleases("hub.example/istio", "9.9.9")
+	require.NoError(t, err)
+	require.Len(t, releases, 3)
+	objects := map[string]map[string]*unstructured.Unstructured{}
+	for _, r := range releases {
+		objects[r.name] = rendered(t, r)
+		assert.Equal(t, IstioVersion, r.chart.Metadata.Version)
+		if r.deployment != "" {
+			assert.Contains(t, objects[r.name], "Deployment/"+r.deployment, "what is waited for")
+		}
+		for key, u := range objects[r.name] {
+			assert.NotContains(t, []string{"HorizontalPodAutoscaler", "PodDisruptionBudget"}, u.GetKind(), "%s has nothing to scale", key)
+			assert.True(t, u.GetNamespace() == "" || u.GetNamespace() == r.namespace, "%s is in %s", key, u.GetNamespace())
+		}
+	}
+	for _, kind := range []string{"virtualservices.networking", "gateways.networking", "peerauthentications.security", "telemetries.telemetry"} {
+		assert.Contains(t, objects["istio-base"], "CustomResourceDefinition/"+kind+".istio.io")
+	}
+	for key, u := range objects["istio-base"] {
+		if u.GetKind() == "CustomResourceDefinition" {
+			assert.True(t, ofMesh(u.GetName(), u.GetLabels()), "%s would stay", key)
+		}
+	}
+
+	t.Run("istiod", func(t *testing.T) {
+		d := as[appsv1.Deployment](t, objects["istiod"]["Deployment/istiod"])
+		c := d.Spec.Template.Spec.Containers[0]
+		assert.Equal(t, "hub.example/istio/pilot:9.9.9", c.Image)
+		assert.Equal(t, corev1.PullIfNotPresent, c.ImagePullPolicy)
+		assert.Equal(t, "50m", c.Resources.Requests.Cpu().String())
+		assert.Equal(t, "128Mi", c.Resources.Requests.Memory().String())
+	})
+	t.Run("injection", func(t *testing.T) {
+		config := as[corev1.ConfigMap](t, objects["istiod"]["ConfigMap/istio-sidecar-injector"])
+		var templates struct {
+			Default   []string          `json:"defaultTemplates"`
+			Templates map[string]string `json:"templates"`
+		}
+		require.NoError(t, yaml.Unmarshal([]byte(config.Data["config"]), &templates))
+		for _, want := range []string{"sidecar", "gateway", "grpc-agent", "grpc-simple"} {
+			assert.Contains(t, slices.Collect(maps.Keys(templates.Templates)), want)
+		}
+		assert.Equal(t, []string{"sidecar"}, templates.Default)
+		var values struct {
+			Global struct {
+				Hub, Tag, ImagePullPolicy string
+				Proxy                     struct{ Resources corev1.ResourceRequirements }
+			}
+		}
+		require.NoError(t, yaml.Unmarshal([]byte(config.Data["values"]), &values))
+		assert.Equal(t, "hub.example/istio/proxyv2:9.9.9", values.Global.Hub+"/proxyv2:"+values.Global.Tag)
+		assert.Equal(t, "IfNotPresent", values.Global.ImagePullPolicy)
+		assert.Equal(t, "10m", values.Global.Proxy.Resources.Requests.Cpu().String())
+		assert.Equal(t, "40Mi", values.Global.Proxy.Resources.Requests.Memory().String())
+		hook := objects["istiod"]["MutatingWebhookConfiguration/istio-sidecar-injector"]
+		require.NotNil(t, hook)
+		text, err := yaml.Marshal(hook.Object)
+		require.NoError(t, err)
+		assert.Contains(t, string(text), "istio-injection", "a namespace asks for sidecars by this label")
+	})
+	t.Run("gateway", func(t *testing.T) {
+		d := as[appsv1.Deployment](t, objects["istio-ingressgateway"]["Deployment/istio-ingressgateway"])
+		c := d.Spec.Template.Spec.Containers[0]
+		assert.Equal(t, "ingressgateway", d.Spec.Template.Labels["istio"], "how Istio's examples select it")
+		assert.Equal(t, "gateway", d.Spec.Template.Annotations["inject.istio.io/templates"])
+		assert.Equal(t, corev1.PullIfNotPresent, c.ImagePullPolicy)
+		assert.Equal(t, "10m", c.Resources.Requests.Cpu().String())
+		assert.Equal(t, "40Mi", c.Resources.Requests.Memory().String())
+		s := as[corev1.Service](t, objects["istio-ingressgateway"]["Service/istio-ingressgateway"])
+		assert.Equal(t, corev1.ServiceTypeNodePort, s.Spec.Type)
+		ports := map[int32]int32{}
+		for _, p := range s.Spec.Ports {
+			ports[p.Port] = p.NodePort
+		}
+		assert.Equal(t, map[int32]int32{80: gatewayNodePort, 443: 0, 15021: 0}, ports)
+	})
+}
+
+func TestReleaseContent(t *testing.T) {
+	content := func(hub, tag string) []string {
+		releases, err := meshReleases(hub, tag)
+		require.NoError(t, err)
+		var all []string
+		for _, r := range releases {
+			sum, err := r.content()
+			require.NoError(t, err)
+			assert.Regexp(t, `^[0-9a-f]{32}$`, sum)
+			all = append(all, sum)
+		}
+		return all
+	}
+	a := content("hub", "1")
+	assert.Equal(t, a, content("hub", "1"), "nothing to do the second time")
+	b := content("hub", "2")
+	assert.Equal(t, []string{a[0], a[2]}, []string{b[0], b[2]})
+	assert.NotEqual(t, a[1], b[1], "only istiod knows the images")
+}
+
+func TestGatewayAPI(t *testing.T) {
+	all, err := gatewayAPI()
+	require.NoError(t, err)
+	var names []string
+	for _, u := range all {
+		assert.Equal(t, "CustomResourceDefinition", u.GetKind())
+		assert.Equal(t, consts.BundleVersion, u.GetAnnotations()[consts.BundleVersionAnnotation])
+		assert.True(t, ofMesh(u.GetName(), u.GetLabels()))
+		names = append(names, u.GetName())
+	}
+	for _, want := range []string{"gatewayclasses", "gateways", "httproutes", "grpcroutes", "referencegrants"} {
+		assert.Contains(t, names, want+".gateway.networking.k8s.io")
+	}
+}
+
+func TestOfMesh(t *testing.T) {
+	assert.True(t, ofMesh("gateways.networking.istio.io", nil))
+	assert.True(t, ofMesh("gateways.gateway.networking.k8s.io", map[string]string{PartLabel: "mesh"}))
+	assert.False(t, ofMesh("gateways.gateway.networking.k8s.io", nil), "somebody else has put it there")
+	assert.False(t, ofMesh("notistio.io", nil))
+}
+
+func TestAvailable(t *testing.T) {
+	two := int32(2)
+	for _, c := range []struct {
+		name string
+		d    appsv1.Deployment
+		want bool
+	}{
+		{"new", appsv1.Deployment{}, false},
+		{"one", appsv1.Deployment{Status: appsv1.DeploymentStatus{Replicas: 1, UpdatedReplicas: 1, AvailableReplicas: 1}}, true},
+		{"one of two", appsv1.Deployment{Spec: appsv1.DeploymentSpec{Replicas: &two}, Status: appsv1.DeploymentStatus{Replicas: 2, UpdatedReplicas: 2, AvailableReplicas: 1}}, false},
+		{"an old pod is left", appsv1.Deployment{Status: appsv1.DeploymentStatus{Replicas: 2, UpdatedReplicas: 1, AvailableReplicas: 2}}, false},
+		{"not looked at yet", appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Generation: 2}, Status: appsv1.DeploymentStatus{ObservedGeneration: 1, Replicas: 1, UpdatedReplicas: 1, AvailableReplicas: 1}}, false},
+	} {
+		assert.Equal(t, c.want, available(&c.d), c.name)
+	}
+}
+
+func TestWaitDeployment(t *testing.T) {
+	kube := fake.NewClientset()
+	go func() {
+		for len(kube.Actions()) == 0 { // until it is watched
+			time.Sleep(time.Millisecond)
+		}
+		_, _ = kube.AppsV1().Deployments("ns").Create(t.Context(), &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "d"},
+			Status: appsv1.DeploymentStatus{Replicas: 1, UpdatedReplicas: 1, AvailableReplicas: 1}}, metav1.CreateOptions{})
+	}()
+	require.NoError(t, waitDeployment(t.Context(), kube, "ns", "d", time.Minute))
+
+	err := waitDeployment(t.Context(), fake.NewClientset(), "ns", "d", 10*time.Millisecond)
+	assert.EqualError(t, err, "waiting for ns: Deployment d is not available after 10ms")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	assert.ErrorIs(t, waitDeployment(ctx, fake.NewClientset(), "ns", "d", time.Minute), context.Canceled)
+}
+
+func TestImageTrouble(t *testing.T) {
+	pod := func(reason string) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "ns"}, Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{
+			{Image: "hub/pilot:1", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}}}}}}
+	}
+	for reason, want := range map[string]string{"ImagePullBackOff": "hub/pilot:1", "ErrImagePull": "hub/pilot:1", "ContainerCreating": ""} {
+		assert.Equal(t, want, imageTrouble(t.Context(), fake.NewClientset(pod(reason)), "ns"), reason)
+	}
+	assert.Empty(t, imageTrouble(t.Context(), fake.NewClientset(), "ns"))
+}
+
+func TestMeshRunning(t *testing.T) {
+	istiod := func(available int32) *appsv1.Deployment {
+		return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "istiod", Namespace: "istio-system", Labels: map[string]string{"app.kubernetes.io/version": "1.31.1"}},
+			Status: appsv1.DeploymentStatus{Replicas: 1, UpdatedReplicas: 1, AvailableReplicas: available}}
+	}
+	assert.Equal(t, "none", meshRunning(t.Context(), fake.NewClientset()))
+	assert.Equal(t, "Istio 1.31.1", meshRunning(t.Context(), fake.NewClientset(istiod(1))))
+	assert.Equal(t, "Istio, not ready: run `kindlab up`", meshRunning(t.Context(), fake.NewClientset(istiod(0))))
+}
+
+func TestMeshImages(t *testing.T) {
+	version := map[string]string{"/_ping": "OK", "/version": `{"Version": "29.1.0", "ApiVersion": "1.52"}`}
+	e := &Environment{Registry: "localhost:5001", Report: Quiet{}, Docker: engine(t, version)}
+	detail, err := e.findMeshImages(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "the nodes pull them from docker.io/istio", detail)
+	assert.Equal(t, "docker.io/istio", e.meshHub)
+
+	half := maps.Clone(version)
+	half["/pilot:"+IstioVersion+"/json"] = `{"Id": "sha256:1"}`
+	e = &Environment{Registry: "localhost:5001", Report: Quiet{}, Docker: engine(t, half)}
+	_, err = e.findMeshImages(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "docker.io/istio", e.meshHub, "one alone does not help")
+}
