@@ -44,7 +44,8 @@ func (m Mesh) tag() string {
 	return m.Tag
 }
 
-func (m Mesh) validate() error {
+// Validate says what is wrong with m.
+func (m Mesh) Validate() error {
 	switch m.Mode {
 	case "", modeSidecar:
 		return nil

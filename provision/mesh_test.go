@@ -29,7 +29,7 @@ func TestMeshMode(t *testing.T) {
 		{"ambient", "a mesh of mode ambient: not yet", "the labs are about sidecars: leave the mode out"},
 		{"linkerd", `there is no mesh of mode "linkerd"`, "the mode is sidecar"},
 	} {
-		err := Mesh{Mode: c.mode}.validate()
+		err := Mesh{Mode: c.mode}.Validate()
 		if c.err == "" {
 			require.NoError(t, err, c.mode)
 			continue
