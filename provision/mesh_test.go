@@ -1,13 +1,26 @@
 package provision
 
 import (
+	"bytes"
 	"context"
+	"io"
+	"log"
 	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	chartcommon "helm.sh/helm/v4/pkg/chart/common"
@@ -268,4 +281,52 @@ func TestMeshImages(t *testing.T) {
 	_, err = e.findMeshImages(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, "docker.io/istio", e.meshHub, "one alone does not help")
+}
+
+// TestPushFromEngine moves an image from an engine into a registry, and only once.
+func TestPushFromEngine(t *testing.T) {
+	img, err := random.Image(1024, 2)
+	require.NoError(t, err)
+	t.Setenv("TMPDIR", t.TempDir())
+	ref, err := name.NewTag("docker.io/istio/pilot:1.31.1")
+	require.NoError(t, err)
+	var archive bytes.Buffer
+	require.NoError(t, tarball.Write(ref, img, &archive))
+	saved := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Api-Version", "1.52")
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/images/get"):
+			saved++
+			assert.Equal(t, "docker.io/istio/pilot:1.31.1", r.URL.Query().Get("names"))
+			assert.Contains(t, r.URL.Query().Get("platform"), "arm64", "the engine may have no other part")
+			_, _ = w.Write(archive.Bytes())
+		case !strings.HasSuffix(r.URL.Path, "/_ping"):
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	t.Cleanup(srv.Close)
+	docker, err := client.New(client.WithHost("tcp://" + srv.Listener.Addr().String()))
+	require.NoError(t, err)
+	_, err = docker.Ping(t.Context(), client.PingOptions{NegotiateAPIVersion: true})
+	require.NoError(t, err)
+	reg := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(reg.Close)
+	e := &Environment{Docker: docker, Registry: strings.TrimPrefix(reg.URL, "http://"), Arch: "arm64", Report: Quiet{}}
+	for _, id := range []string{"sha256:a", "sha256:a", "sha256:b"} {
+		require.NoError(t, e.pushFromEngine(t.Context(), "docker.io/istio/pilot:1.31.1", id, "istio/pilot:1.31.1"))
+	}
+	assert.Equal(t, 2, saved, "again only when the engine has another image")
+	dst, err := name.NewTag(e.Registry+"/istio/pilot:1.31.1", name.Insecure)
+	require.NoError(t, err)
+	there, err := remote.Image(dst)
+	require.NoError(t, err)
+	want, err := img.ConfigName()
+	require.NoError(t, err)
+	got, err := there.ConfigName()
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+	left, err := filepath.Glob(filepath.Join(os.TempDir(), "kindlab-image-*"))
+	require.NoError(t, err)
+	assert.Empty(t, left)
 }
