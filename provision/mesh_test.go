@@ -28,10 +28,13 @@ import (
 	helmengine "helm.sh/helm/v4/pkg/engine"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/fake"
+	metafake "k8s.io/client-go/metadata/fake"
 	"sigs.k8s.io/gateway-api/pkg/consts"
 	"sigs.k8s.io/yaml"
 )
@@ -202,6 +205,56 @@ func TestGatewayAPI(t *testing.T) {
 	for _, want := range []string{"gatewayclasses", "gateways", "httproutes", "grpcroutes", "referencegrants"} {
 		assert.Contains(t, names, want+".gateway.networking.k8s.io")
 	}
+}
+
+func TestEnsureGatewayAPI(t *testing.T) {
+	all, err := gatewayAPI()
+	require.NoError(t, err)
+	var there []runtime.Object
+	for i, u := range all {
+		m := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "apiextensions.k8s.io/v1", Kind: "CustomResourceDefinition"},
+			ObjectMeta: metav1.ObjectMeta{Name: u.GetName(), Labels: u.GetLabels(), Annotations: u.GetAnnotations()}}
+		switch i {
+		case 0: // of another version
+			m.Annotations = map[string]string{consts.BundleVersionAnnotation: "v1.0.0"}
+		case 1: // not there
+			continue
+		}
+		there = append(there, m)
+	}
+	scheme := metafake.NewTestScheme()
+	require.NoError(t, metav1.AddMetaToScheme(scheme))
+	a, got := recordingApplier(t)
+	a.mapper.(mapper).Add(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}, meta.RESTScopeRoot)
+	changed, err := ensureGatewayAPI(t.Context(), a, metafake.NewSimpleMetadataClient(scheme, there...))
+	require.NoError(t, err)
+	assert.True(t, changed)
+	var want []string
+	for _, u := range all[:2] {
+		want = append(want, "PATCH /apis/apiextensions.k8s.io/v1/customresourcedefinitions/"+u.GetName()+" by kindlab")
+	}
+	assert.Equal(t, want, *got)
+}
+
+func TestRemoveCRDs(t *testing.T) {
+	crd := func(name string, labels map[string]string) *metav1.PartialObjectMetadata {
+		return &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "apiextensions.k8s.io/v1", Kind: "CustomResourceDefinition"},
+			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
+	}
+	scheme := metafake.NewTestScheme()
+	require.NoError(t, metav1.AddMetaToScheme(scheme))
+	c := metafake.NewSimpleMetadataClient(scheme, crd("gateways.networking.istio.io", nil), crd("widgets.example.com", nil),
+		crd("httproutes.gateway.networking.k8s.io", map[string]string{PartLabel: "mesh"}))
+	e := &Environment{Report: Quiet{}}
+	for _, want := range []bool{true, false} {
+		found, err := e.removeCRDs(t.Context(), c)
+		require.NoError(t, err)
+		assert.Equal(t, want, found, "the second time there is none")
+	}
+	left, err := c.Resource(crds()).List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	require.Len(t, left.Items, 1)
+	assert.Equal(t, "widgets.example.com", left.Items[0].Name, "the learner's")
 }
 
 func TestOfMesh(t *testing.T) {
