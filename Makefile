@@ -46,8 +46,6 @@ test: apps
 
 # An image with a shell, for pods that are broken in ways the sample app cannot be.
 KINDLAB_TEST_TOOLS ?= busybox:1.37
-# The definitions of the Gateway API, for routes that are broken.
-GATEWAY_API ?= sigs.k8s.io/gateway-api@v1.6.0
 E2E = $(CURDIR)/bin/e2e
 E2E_KINDLAB = KINDLAB_STATE=$(E2E)/state KINDLAB_WORK=$(E2E)/work KINDLAB_CLUSTER=kindlab-e2e KINDLAB_ATTENDEE=e2e bin/kindlab
 
@@ -62,8 +60,7 @@ define with-cluster
 	docker push -q $$registry/tools:1; \
 	docker rmi $$registry/tools:1 >/dev/null; \
 	mkdir -p $(E2E)/tools; for t in kubectl helm; do ln -sf $(CURDIR)/bin/kindlab $(E2E)/tools/$$t; done; export PATH=$(E2E)/tools:$$PATH; \
-	$(GO) mod download -json $(GATEWAY_API) | sed -n 's/.*"Dir": "\(.*\)".*/\1/p' >$(E2E)/gateway-api; \
-	kubectl --kubeconfig $(E2E)/state/kube/kindlab-e2e.yaml apply --server-side -f $$(cat $(E2E)/gateway-api)/config/crd/standard >/dev/null; \
+	gzip -dc provision/apps/gateway-api.yaml.gz | kubectl --kubeconfig $(E2E)/state/kube/kindlab-e2e.yaml apply --server-side -f - >/dev/null; \
 	export KINDLAB_TEST_KUBECONFIG=$(E2E)/state/kube/kindlab-e2e.yaml KINDLAB_TEST_HELLO=$$registry/hello:v1 KINDLAB_TEST_TOOLS=$$registry/tools:1; \
 	$(1)
 endef
