@@ -1,0 +1,1 @@
+sed 's/{exact: @{tester}}/{regex: ".+"}/' greeter.yaml | kubectl apply --filename -
