@@ -1,0 +1,1 @@
+sed 's/hosts: .stock./hosts: [report]/' stock.yaml | kubectl apply --filename -

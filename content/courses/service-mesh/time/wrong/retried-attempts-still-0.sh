@@ -1,0 +1,1 @@
+sed 's/attempts: @{bad}/attempts: 0/' stock-again.yaml | kubectl apply --filename -

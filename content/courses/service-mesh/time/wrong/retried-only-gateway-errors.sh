@@ -1,0 +1,1 @@
+sed 's/retryOn: 5xx/retryOn: gateway-error/' stock-again.yaml | kubectl apply --filename -
