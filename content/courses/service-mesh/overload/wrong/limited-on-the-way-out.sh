@@ -1,0 +1,1 @@
+sed 's/SIDECAR_INBOUND/SIDECAR_OUTBOUND/' search.yaml | kubectl apply --filename -
