@@ -1,0 +1,1 @@
+sed 's/value: @{share}/value: 100/' abort.yaml | kubectl apply --filename -
