@@ -1,1 +1,0 @@
-sed 's/httpStatus: @{code}/httpStatus: 500/' abort.yaml | kubectl apply --filename -

@@ -1,1 +1,0 @@
-sed 's/value: 50/value: 100/' delay.yaml | kubectl apply --filename -

@@ -1,1 +1,0 @@
-sed 's/consecutive5xxErrors: 3/consecutive5xxErrors: 300/' prices.yaml | kubectl apply --filename -

@@ -1,1 +1,0 @@
-sed 's/{exact: @{tester}}/{regex: ".+"}/' greeter.yaml | kubectl apply --filename -

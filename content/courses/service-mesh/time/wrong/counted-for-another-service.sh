@@ -1,1 +1,0 @@
-sed 's/hosts: .stock./hosts: [report]/' stock.yaml | kubectl apply --filename -

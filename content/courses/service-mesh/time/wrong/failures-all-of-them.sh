@@ -1,2 +1,0 @@
-kubectl apply --filename stock.yaml
-kindlab answer @{lab}/failures 50 || true

@@ -1,1 +1,0 @@
-sed 's/attempts: @{bad}/attempts: 0/' stock-again.yaml | kubectl apply --filename -

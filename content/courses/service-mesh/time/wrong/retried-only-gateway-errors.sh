@@ -1,1 +1,0 @@
-sed 's/retryOn: 5xx/retryOn: gateway-error/' stock-again.yaml | kubectl apply --filename -

@@ -1,1 +1,0 @@
-sed 's/timeout: @{limit}ms/timeout: 5s/' report.yaml | kubectl apply --filename -
