@@ -1,0 +1,1 @@
+kindlab answer @{lab}/trap "200 after 2 s"

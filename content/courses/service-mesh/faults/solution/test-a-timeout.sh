@@ -1,0 +1,26 @@
+kubectl apply --filename - <<'END'
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata:
+  name: back
+spec:
+  hosts: [back]
+  http:
+    - fault:
+        delay:
+          percentage: {value: 100}
+          fixedDelay: 2s
+      route:
+        - destination: {host: back}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata:
+  name: front
+spec:
+  hosts: [front]
+  http:
+    - timeout: @{limit}ms
+      route:
+        - destination: {host: front}
+END

@@ -1,0 +1,1 @@
+sed 's/regex: ".*"/regex: "@{phone}"/' phone.yaml | kubectl apply --filename -

@@ -1,0 +1,1 @@
+sed 's/value: 50/value: 0.5/' delay.yaml | kubectl apply --filename -

@@ -1,0 +1,1 @@
+kindlab answer @{lab}/trap "504 after 500 ms" || true

@@ -1,0 +1,1 @@
+sed '/maxEjectionPercent/d' prices.yaml | kubectl apply --filename -

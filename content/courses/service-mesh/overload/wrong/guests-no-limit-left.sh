@@ -1,0 +1,1 @@
+kubectl delete --filename tickets.yaml

@@ -1,0 +1,1 @@
+sed '/filter_enforced/,$d' search.yaml | kubectl apply --filename -

@@ -1,0 +1,1 @@
+sed 's/labels: {app: search}/labels: {app: find}/' search.yaml | kubectl apply --filename -

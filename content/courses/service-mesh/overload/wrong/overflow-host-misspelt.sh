@@ -1,0 +1,1 @@
+sed 's/host: tickets/host: ticket/' tickets.yaml | kubectl apply --filename -

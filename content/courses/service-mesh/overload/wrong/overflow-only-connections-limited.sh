@@ -1,0 +1,1 @@
+sed '/http:/d; /http1MaxPendingRequests/d' tickets.yaml | kubectl apply --filename -

@@ -1,0 +1,1 @@
+sed 's/httpHeaderName: .*/httpHeaderName: x-nothing/' basket.yaml | kubectl apply --filename -

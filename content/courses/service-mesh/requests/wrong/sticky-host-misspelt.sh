@@ -1,0 +1,1 @@
+sed 's/host: basket/host: baskets/' basket.yaml | kubectl apply --filename -

@@ -1,0 +1,18 @@
+kubectl apply --filename - <<'END'
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata:
+  name: greeter
+spec:
+  hosts: [greeter]
+  http:
+    - name: everybody
+      route:
+        - destination: {host: greeter, subset: v1}
+    - name: tester
+      match:
+        - headers:
+            end-user: {exact: @{tester}}
+      route:
+        - destination: {host: greeter, subset: v2}
+END

@@ -1,0 +1,1 @@
+sed 's/end-user:/x-user:/' greeter.yaml | kubectl apply --filename -

@@ -1,0 +1,1 @@
+sed 's/exact: @{tester}/exact: somebody/' greeter.yaml | kubectl apply --filename -

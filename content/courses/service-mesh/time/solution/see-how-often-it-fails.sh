@@ -1,0 +1,1 @@
+kindlab answer @{lab}/failures @{bad}0

@@ -1,0 +1,1 @@
+sed '/retries:/d; /attempts:/d' stock.yaml | kubectl apply --filename -

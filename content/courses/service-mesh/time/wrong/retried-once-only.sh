@@ -1,0 +1,1 @@
+sed 's/attempts: @{bad}/attempts: 1/' stock-again.yaml | kubectl apply --filename -

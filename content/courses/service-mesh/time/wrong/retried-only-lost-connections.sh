@@ -1,0 +1,1 @@
+sed 's/retryOn: 5xx/retryOn: connect-failure,refused-stream/' stock-again.yaml | kubectl apply --filename -

@@ -1,0 +1,1 @@
+sed 's/hosts: .report./hosts: [reports]/' report.yaml | kubectl apply --filename -
