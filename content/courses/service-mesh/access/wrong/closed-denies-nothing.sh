@@ -1,0 +1,1 @@
+sed 's/spec: {}/spec: {action: DENY}/' nothing.yaml | kubectl apply --filename -
