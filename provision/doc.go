@@ -1,7 +1,7 @@
 // Package provision turns an environment into running things: it looks whether
 // this machine can carry one (preflight), and makes, mends and removes the kind
-// cluster, the local image registry, the lab images, the namespaces with the
-// labs' start states, and the work folders.
+// cluster, the local image registry, the lab images, the mesh, the namespaces with
+// the labs' start states, and the work folders.
 //
 // It asks Docker and the cluster what exists and keeps no state file. Every step
 // converges when it is run again, after a crash too. What kindlab makes in Docker

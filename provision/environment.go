@@ -60,7 +60,7 @@ func (e *Environment) LabFolder(course, lab string) string {
 // wait for the labs' own pods. The labs' values name the registry, whose port is
 // known only when it runs: own is called then, and returns the attendee's labs.
 func (e *Environment) Up(ctx context.Context, course *labs.Course, own func() ([]*labs.Lab, error)) error {
-	if err := e.Mesh.validate(); err != nil {
+	if err := e.Mesh.Validate(); err != nil {
 		return err
 	}
 	if err := e.identify(ctx); err != nil {

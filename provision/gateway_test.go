@@ -51,11 +51,12 @@ func nodeOn(port string) map[string]string {
 	if port != "" {
 		bindings = `{"6443/tcp": [{"HostIp": "127.0.0.1", "HostPort": "40123"}], "30085/tcp": [{"HostIp": "127.0.0.1", "HostPort": "` + port + `"}]}`
 	}
+	node := `{"Id": "0123456789abcdef", "Config": {"Labels": {}}, "HostConfig": {"PortBindings": ` + bindings + `}}`
 	return map[string]string{
 		"/_ping": "OK", "/version": `{"Version": "29.1.0", "ApiVersion": "1.52", "Arch": "arm64"}`,
 		"/containers/json": `[{"Id": "0123456789abcdef", "Names": ["/kindlab-control-plane"], "Image": "kindest/node:v1", "State": "exited",
 			"Labels": {"io.x-k8s.kind.cluster": "kindlab", "io.x-k8s.kind.role": "control-plane"}, "HostConfig": {"NetworkMode": "kindlab"}}]`,
-		"/json": `{"Id": "0123456789abcdef", "Config": {"Labels": {}}, "HostConfig": {"PortBindings": ` + bindings + `}}`,
+		"/0123456789abcdef/json": node, "/kindlab-control-plane/json": node,
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
 )
 
 const (
@@ -44,7 +45,8 @@ func (m Mesh) tag() string {
 	return m.Tag
 }
 
-func (m Mesh) validate() error {
+// Validate says what is wrong with m.
+func (m Mesh) Validate() error {
 	switch m.Mode {
 	case "", modeSidecar:
 		return nil
@@ -75,11 +77,15 @@ func (e *Environment) ensureMesh(ctx context.Context) (detail string, err error)
 	if err != nil {
 		return "", err
 	}
+	meta, err := metadata.NewForConfig(config)
+	if err != nil {
+		return "", err
+	}
 	releases, err := meshReleases(e.meshHub, e.Mesh.tag())
 	if err != nil {
 		return "", err
 	}
-	changed, err := a.ensureGatewayAPI(ctx)
+	changed, err := ensureGatewayAPI(ctx, a, meta)
 	if err != nil {
 		return "", err
 	}
@@ -96,7 +102,7 @@ func (e *Environment) ensureMesh(ctx context.Context) (detail string, err error)
 		if r.deployment != "" {
 			// The gateway's image is filled in by istiod, so one after the other.
 			if err := waitDeployment(ctx, kube, r.namespace, r.deployment, meshWait); err != nil {
-				return "", hint(err, "look at `kindlab kubectl get pods -n %s`; then run `kindlab up` again", r.namespace)
+				return "", err
 			}
 		}
 	}
@@ -120,7 +126,7 @@ func waitDeployment(ctx context.Context, kube kubernetes.Interface, namespace, n
 	defer pull.Stop()
 	for {
 		if ctx.Err() != nil { // the watch ends with it too
-			return fmt.Errorf("waiting for %s: %w", namespace, context.Cause(ctx))
+			return hint(fmt.Errorf("waiting for %s: %w", namespace, context.Cause(ctx)), "look at `kindlab kubectl get pods -n %s`; then run `kindlab up` again", namespace)
 		}
 		select {
 		case <-ctx.Done():

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/metadata"
 	"sigs.k8s.io/gateway-api/pkg/consts"
 )
 
@@ -41,12 +42,12 @@ func gatewayAPI() ([]unstructured.Unstructured, error) {
 }
 
 // ensureGatewayAPI applies the definitions that are missing or of another version.
-func (a *applier) ensureGatewayAPI(ctx context.Context) (changed bool, err error) {
+func ensureGatewayAPI(ctx context.Context, a *applier, meta metadata.Interface) (changed bool, err error) {
 	want, err := gatewayAPI()
 	if err != nil {
 		return false, err
 	}
-	there, err := a.dyn.Resource(crds()).List(ctx, metav1.ListOptions{LabelSelector: PartLabel + "=mesh"})
+	there, err := meta.Resource(crds()).List(ctx, metav1.ListOptions{LabelSelector: PartLabel + "=mesh"})
 	if err != nil {
 		return false, fmt.Errorf("looking for the Gateway API: %w", err)
 	}

@@ -9,8 +9,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
 )
 
 // crds is what custom resource definitions are called in the API.
@@ -48,7 +48,7 @@ func (e *Environment) removeMesh(ctx context.Context) (detail string, err error)
 	if err != nil {
 		return "", err
 	}
-	dyn, err := dynamic.NewForConfig(config)
+	meta, err := metadata.NewForConfig(config)
 	if err != nil {
 		return "", err
 	}
@@ -65,7 +65,7 @@ func (e *Environment) removeMesh(ctx context.Context) (detail string, err error)
 		found = found || did
 	}
 	// Helm keeps Istio's, as its chart says.
-	did, err := e.removeCRDs(ctx, dyn)
+	did, err := e.removeCRDs(ctx, meta)
 	if err != nil {
 		return "", err
 	}
@@ -82,10 +82,10 @@ func (e *Environment) removeMesh(ctx context.Context) (detail string, err error)
 
 // removeCRDs removes the definitions that came with the mesh, and waits until they
 // and the objects of their kinds are gone.
-func (e *Environment) removeCRDs(ctx context.Context, dyn dynamic.Interface) (found bool, err error) {
+func (e *Environment) removeCRDs(ctx context.Context, meta metadata.Interface) (found bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	r := dyn.Resource(crds())
+	r := meta.Resource(crds()) // without the schemas, which are megabytes
 	told := map[string]bool{}
 	for {
 		all, err := r.List(ctx, metav1.ListOptions{})

@@ -1,13 +1,26 @@
 package provision
 
 import (
+	"bytes"
 	"context"
+	"io"
+	"log"
 	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	chartcommon "helm.sh/helm/v4/pkg/chart/common"
@@ -15,10 +28,13 @@ import (
 	helmengine "helm.sh/helm/v4/pkg/engine"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/fake"
+	metafake "k8s.io/client-go/metadata/fake"
 	"sigs.k8s.io/gateway-api/pkg/consts"
 	"sigs.k8s.io/yaml"
 )
@@ -29,7 +45,7 @@ func TestMeshMode(t *testing.T) {
 		{"ambient", "a mesh of mode ambient: not yet", "the labs are about sidecars: leave the mode out"},
 		{"linkerd", `there is no mesh of mode "linkerd"`, "the mode is sidecar"},
 	} {
-		err := Mesh{Mode: c.mode}.validate()
+		err := Mesh{Mode: c.mode}.Validate()
 		if c.err == "" {
 			require.NoError(t, err, c.mode)
 			continue
@@ -191,6 +207,56 @@ func TestGatewayAPI(t *testing.T) {
 	}
 }
 
+func TestEnsureGatewayAPI(t *testing.T) {
+	all, err := gatewayAPI()
+	require.NoError(t, err)
+	var there []runtime.Object
+	for i, u := range all {
+		m := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "apiextensions.k8s.io/v1", Kind: "CustomResourceDefinition"},
+			ObjectMeta: metav1.ObjectMeta{Name: u.GetName(), Labels: u.GetLabels(), Annotations: u.GetAnnotations()}}
+		switch i {
+		case 0: // of another version
+			m.Annotations = map[string]string{consts.BundleVersionAnnotation: "v1.0.0"}
+		case 1: // not there
+			continue
+		}
+		there = append(there, m)
+	}
+	scheme := metafake.NewTestScheme()
+	require.NoError(t, metav1.AddMetaToScheme(scheme))
+	a, got := recordingApplier(t)
+	a.mapper.(mapper).Add(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}, meta.RESTScopeRoot)
+	changed, err := ensureGatewayAPI(t.Context(), a, metafake.NewSimpleMetadataClient(scheme, there...))
+	require.NoError(t, err)
+	assert.True(t, changed)
+	var want []string
+	for _, u := range all[:2] {
+		want = append(want, "PATCH /apis/apiextensions.k8s.io/v1/customresourcedefinitions/"+u.GetName()+" by kindlab")
+	}
+	assert.Equal(t, want, *got)
+}
+
+func TestRemoveCRDs(t *testing.T) {
+	crd := func(name string, labels map[string]string) *metav1.PartialObjectMetadata {
+		return &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "apiextensions.k8s.io/v1", Kind: "CustomResourceDefinition"},
+			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
+	}
+	scheme := metafake.NewTestScheme()
+	require.NoError(t, metav1.AddMetaToScheme(scheme))
+	c := metafake.NewSimpleMetadataClient(scheme, crd("gateways.networking.istio.io", nil), crd("widgets.example.com", nil),
+		crd("httproutes.gateway.networking.k8s.io", map[string]string{PartLabel: "mesh"}))
+	e := &Environment{Report: Quiet{}}
+	for _, want := range []bool{true, false} {
+		found, err := e.removeCRDs(t.Context(), c)
+		require.NoError(t, err)
+		assert.Equal(t, want, found, "the second time there is none")
+	}
+	left, err := c.Resource(crds()).List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	require.Len(t, left.Items, 1)
+	assert.Equal(t, "widgets.example.com", left.Items[0].Name, "the learner's")
+}
+
 func TestOfMesh(t *testing.T) {
 	assert.True(t, ofMesh("gateways.networking.istio.io", nil))
 	assert.True(t, ofMesh("gateways.gateway.networking.k8s.io", map[string]string{PartLabel: "mesh"}))
@@ -268,4 +334,52 @@ func TestMeshImages(t *testing.T) {
 	_, err = e.findMeshImages(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, "docker.io/istio", e.meshHub, "one alone does not help")
+}
+
+// TestPushFromEngine moves an image from an engine into a registry, and only once.
+func TestPushFromEngine(t *testing.T) {
+	img, err := random.Image(1024, 2)
+	require.NoError(t, err)
+	t.Setenv("TMPDIR", t.TempDir())
+	ref, err := name.NewTag("docker.io/istio/pilot:1.31.1")
+	require.NoError(t, err)
+	var archive bytes.Buffer
+	require.NoError(t, tarball.Write(ref, img, &archive))
+	saved := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Api-Version", "1.52")
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/images/get"):
+			saved++
+			assert.Equal(t, "docker.io/istio/pilot:1.31.1", r.URL.Query().Get("names"))
+			assert.Contains(t, r.URL.Query().Get("platform"), "arm64", "the engine may have no other part")
+			_, _ = w.Write(archive.Bytes())
+		case !strings.HasSuffix(r.URL.Path, "/_ping"):
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	t.Cleanup(srv.Close)
+	docker, err := client.New(client.WithHost("tcp://" + srv.Listener.Addr().String()))
+	require.NoError(t, err)
+	_, err = docker.Ping(t.Context(), client.PingOptions{NegotiateAPIVersion: true})
+	require.NoError(t, err)
+	reg := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(reg.Close)
+	e := &Environment{Docker: docker, Registry: strings.TrimPrefix(reg.URL, "http://"), Arch: "arm64", Report: Quiet{}}
+	for _, id := range []string{"sha256:a", "sha256:a", "sha256:b"} {
+		require.NoError(t, e.pushFromEngine(t.Context(), "docker.io/istio/pilot:1.31.1", id, "istio/pilot:1.31.1"))
+	}
+	assert.Equal(t, 2, saved, "again only when the engine has another image")
+	dst, err := name.NewTag(e.Registry+"/istio/pilot:1.31.1", name.Insecure)
+	require.NoError(t, err)
+	there, err := remote.Image(dst)
+	require.NoError(t, err)
+	want, err := img.ConfigName()
+	require.NoError(t, err)
+	got, err := there.ConfigName()
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+	left, err := filepath.Glob(filepath.Join(os.TempDir(), "kindlab-image-*"))
+	require.NoError(t, err)
+	assert.Empty(t, left)
 }

@@ -113,7 +113,9 @@ func (a *app) prove(ctx context.Context, args []string, o proveOptions) error {
 		return err
 	}
 	defer s.close()
-	o.made.apply(s.place)
+	if err := o.made.apply(s.place); err != nil {
+		return err
+	}
 	s.place.Attendee = "prove" // cleaning up must not find the learner's containers
 	which := s.course.Labs
 	if len(args) == 1 {

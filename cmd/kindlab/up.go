@@ -46,9 +46,10 @@ func (m *madeOf) flags(f *pflag.FlagSet) {
 	f.StringVar(&m.tag, "istio-tag", "", "their tag, instead of "+provision.IstioVersion+" (KINDLAB_ISTIO_TAG)")
 }
 
-func (m *madeOf) apply(e *provision.Environment) {
+func (m *madeOf) apply(e *provision.Environment) error {
 	e.NodeImage = first(m.image, e.NodeImage)
 	e.Mesh = provision.Mesh{Mode: m.mesh, Hub: first(m.istio, e.Mesh.Hub), Tag: first(m.tag, e.Mesh.Tag)}
+	return e.Mesh.Validate()
 }
 
 func newUp(a *app) *cobra.Command {
@@ -86,7 +87,9 @@ func (a *app) up(ctx context.Context, name string, o upOptions) error {
 		return err
 	}
 	defer s.close()
-	o.made.apply(s.place)
+	if err := o.made.apply(s.place); err != nil {
+		return err
+	}
 	if o.port < 1 || o.port > 65535 {
 		return fmt.Errorf("--port %d: a port is a number from 1 to 65535", o.port)
 	}
