@@ -2,6 +2,8 @@
 # make test   fast tests, no Docker
 # make e2e    the journey of a learner, on the real Docker Engine
 # make prove  every lab of every course, on the real Docker Engine
+# make prove COURSE=service-mesh  the course about Istio
+# make e2e-mesh-envoy  the same with the images of Istio's release, pulled
 # make diagnose  every broken state of the corpus: does the first line name the cause?
 # make bench  kindlab check against its peers; verdicts of a whole class
 GO      ?= go
@@ -18,7 +20,7 @@ LDFLAGS := -s -w \
 
 export CGO_ENABLED = 0
 
-.PHONY: build apps run test fuzz e2e diagnose bench prove clean
+.PHONY: build apps run test fuzz e2e e2e-mesh-envoy diagnose bench prove clean
 build: apps
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/kindlab ./cmd/kindlab
 
@@ -92,8 +94,14 @@ bench: build
 		for p in chainsaw kuttl; do f=$$(ls $(CURDIR)/bin/$$p 2>/dev/null); export KINDLAB_BENCH_$$(echo $$p | tr a-z A-Z)=$$f; done; \
 		$(GO) test -tags 'e2e bench' -count=1 -timeout 60m -run '^$$' -bench . -benchtime 1x -v ./checker)
 
+# All labs, or LAB.
+LAB ?=
 prove: build
-	bin/kindlab course prove --course $(COURSE)
+	bin/kindlab course prove --course $(COURSE) $(LAB)
+
+# The course about Istio on a machine that can pull Istio's own images, Envoy in them.
+e2e-mesh-envoy: build
+	env -u KINDLAB_ISTIO_HUB -u KINDLAB_ISTIO_TAG bin/kindlab course prove --course service-mesh
 
 # Each parser for a while; more with make fuzz FUZZTIME=10m.
 FUZZTIME ?= 20s
