@@ -1,1 +1,0 @@
-sed 's/spec: {}/spec: {action: DENY}/' nothing.yaml | kubectl apply --filename -
