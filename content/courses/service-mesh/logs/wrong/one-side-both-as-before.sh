@@ -1,1 +1,1 @@
-kubectl exec deployment/client -c client -- /hello get "http://web/api?trail=@{later}"
+kubectl exec deployment/client -c client -- /hello get -timeout 10s "http://web/api?trail=@{later}"

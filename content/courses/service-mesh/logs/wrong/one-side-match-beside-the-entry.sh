@@ -6,4 +6,4 @@ spec:
     - providers: [{name: envoy}]
 '
 sleep 6
-kubectl exec deployment/client -c client -- /hello get "http://web/api?trail=@{later}"
+kubectl exec deployment/client -c client -- /hello get -timeout 10s "http://web/api?trail=@{later}"
