@@ -2,6 +2,8 @@
 # make test   fast tests, no Docker
 # make e2e    the journey of a learner, on the real Docker Engine
 # make prove  every lab of every course, on the real Docker Engine
+# make prove COURSE=service-mesh  the course about Istio
+# make e2e-mesh-envoy  the same with the images of Istio's release, pulled
 # make diagnose  every broken state of the corpus: does the first line name the cause?
 # make bench  kindlab check against its peers; verdicts of a whole class
 GO      ?= go
@@ -18,7 +20,7 @@ LDFLAGS := -s -w \
 
 export CGO_ENABLED = 0
 
-.PHONY: build apps run test fuzz e2e diagnose bench prove clean
+.PHONY: build apps run test fuzz e2e e2e-mesh-envoy diagnose bench prove clean
 build: apps
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/kindlab ./cmd/kindlab
 
@@ -46,8 +48,6 @@ test: apps
 
 # An image with a shell, for pods that are broken in ways the sample app cannot be.
 KINDLAB_TEST_TOOLS ?= busybox:1.37
-# The definitions of the Gateway API, for routes that are broken.
-GATEWAY_API ?= sigs.k8s.io/gateway-api@v1.6.0
 E2E = $(CURDIR)/bin/e2e
 E2E_KINDLAB = KINDLAB_STATE=$(E2E)/state KINDLAB_WORK=$(E2E)/work KINDLAB_CLUSTER=kindlab-e2e KINDLAB_ATTENDEE=e2e bin/kindlab
 
@@ -62,8 +62,7 @@ define with-cluster
 	docker push -q $$registry/tools:1; \
 	docker rmi $$registry/tools:1 >/dev/null; \
 	mkdir -p $(E2E)/tools; for t in kubectl helm; do ln -sf $(CURDIR)/bin/kindlab $(E2E)/tools/$$t; done; export PATH=$(E2E)/tools:$$PATH; \
-	$(GO) mod download -json $(GATEWAY_API) | sed -n 's/.*"Dir": "\(.*\)".*/\1/p' >$(E2E)/gateway-api; \
-	kubectl --kubeconfig $(E2E)/state/kube/kindlab-e2e.yaml apply --server-side -f $$(cat $(E2E)/gateway-api)/config/crd/standard >/dev/null; \
+	gzip -dc provision/apps/gateway-api.yaml.gz | kubectl --kubeconfig $(E2E)/state/kube/kindlab-e2e.yaml apply --server-side -f - >/dev/null; \
 	export KINDLAB_TEST_KUBECONFIG=$(E2E)/state/kube/kindlab-e2e.yaml KINDLAB_TEST_HELLO=$$registry/hello:v1 KINDLAB_TEST_TOOLS=$$registry/tools:1; \
 	$(1)
 endef
@@ -95,8 +94,14 @@ bench: build
 		for p in chainsaw kuttl; do f=$$(ls $(CURDIR)/bin/$$p 2>/dev/null); export KINDLAB_BENCH_$$(echo $$p | tr a-z A-Z)=$$f; done; \
 		$(GO) test -tags 'e2e bench' -count=1 -timeout 60m -run '^$$' -bench . -benchtime 1x -v ./checker)
 
+# All labs, or LAB.
+LAB ?=
 prove: build
-	bin/kindlab course prove --course $(COURSE)
+	bin/kindlab course prove --course $(COURSE) $(LAB)
+
+# The course about Istio on a machine that can pull Istio's own images, Envoy in them.
+e2e-mesh-envoy: build
+	env -u KINDLAB_ISTIO_HUB -u KINDLAB_ISTIO_TAG bin/kindlab course prove --course service-mesh
 
 # Each parser for a while; more with make fuzz FUZZTIME=10m.
 FUZZTIME ?= 20s

@@ -27,8 +27,8 @@ import (
 )
 
 const (
-	namedWithin = 90 * time.Second // for a cause to be named: some show only after a few restarts
-	aimedShare  = 0.95             // of the states whose cause is named
+	namedWithin = 2 * time.Minute // for a cause to be named: some show only after a few restarts
+	aimedShare  = 0.95            // of the states whose cause is named
 )
 
 // TestBroken makes the states of the corpus on the real engines and looks whether

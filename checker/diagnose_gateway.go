@@ -30,9 +30,14 @@ func (d diagnosis) httpRoute(name string) labs.Finding {
 	if len(parents) == 0 {
 		return labs.Finding{Because: called + " belongs to no Gateway: it has no parentRefs", Look: look}
 	}
+	var nobody labs.Finding
 	for _, p := range parents {
-		if f := d.parent(o, called, asMap(p)); f.Because != "" {
+		f, none := d.parent(o, called, asMap(p))
+		if f.Because != "" {
 			return f
+		}
+		if nobody.Because == "" {
+			nobody = none
 		}
 	}
 	rules, _, _ := unstructured.NestedSlice(o.Object, "spec", "rules")
@@ -43,6 +48,9 @@ func (d diagnosis) httpRoute(name string) labs.Finding {
 				return f
 			}
 		}
+	}
+	if nobody.Because != "" {
+		return nobody
 	}
 	return conditionFinding(o, called, look)
 }
@@ -102,48 +110,49 @@ func (d diagnosis) granted(called, namespace, service string) labs.Finding {
 		Look: command(d.t, "kubectl get referencegrants", namespace, "")}
 }
 
-// parent is the cause for which a Gateway does not take a route.
-func (d diagnosis) parent(route *unstructured.Unstructured, called string, p map[string]any) labs.Finding {
+// parent is the cause for which a Gateway does not take a route; nobody, which counts
+// less, says that no controller serves the Gateway.
+func (d diagnosis) parent(route *unstructured.Unstructured, called string, p map[string]any) (f, nobody labs.Finding) {
 	name, _ := p["name"].(string)
 	namespace, _ := p["namespace"].(string)
 	there := diagnosis{d.ctx, d.k, d.t, cmp.Or(namespace, d.namespace)}
 	of, err := d.k.resource(d.ctx, "gateway.networking.k8s.io/v1", "Gateway", there.namespace)
 	if err != nil {
-		return labs.Finding{}
+		return f, nobody
 	}
 	step(d.ctx, "%s belongs to Gateway %s", called, name)
 	g, err := of.Get(d.ctx, name, metav1.GetOptions{})
 	if err != nil {
-		f := there.gone("gateway.networking.k8s.io/v1", "Gateway", name, err)
+		f = there.gone("gateway.networking.k8s.io/v1", "Gateway", name, err)
 		if f.Because != "" {
 			f.Because = fmt.Sprintf("there is no Gateway %s in namespace %s, to which %s belongs", name, there.namespace, called)
 		}
-		return f
+		return f, nobody
 	}
 	ruledOut(d.ctx, "Gateway %s exists", name)
 	gateway := there.get("Gateway", name, "-o yaml")
-	if f := d.listener(route, g, p, gateway); f.Because != "" {
-		return f
+	if f = d.listener(route, g, p, gateway); f.Because != "" {
+		return f, nobody
 	}
 	class, _, _ := unstructured.NestedString(g.Object, "spec", "gatewayClassName")
 	classes, err := d.k.resource(d.ctx, "gateway.networking.k8s.io/v1", "GatewayClass", "")
 	if err != nil {
-		return labs.Finding{}
+		return f, nobody
 	}
 	c, err := classes.Get(d.ctx, class, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		step(d.ctx, "Gateway %s names the class %s", name, class)
 		return labs.Finding{Because: fmt.Sprintf("there is no GatewayClass %s, which Gateway %s names", class, name),
-			Nearest: there.nearName(ref{APIVersion: "gateway.networking.k8s.io/v1", Kind: "GatewayClass", Name: class}), Look: "`kubectl get gatewayclasses`"}
+			Nearest: there.nearName(ref{APIVersion: "gateway.networking.k8s.io/v1", Kind: "GatewayClass", Name: class}), Look: "`kubectl get gatewayclasses`"}, nobody
 	} else if err != nil {
-		return labs.Finding{}
+		return f, nobody
 	}
 	ruledOut(d.ctx, "the GatewayClass %s exists", class)
-	if untaken(g) {
-		controller, _, _ := unstructured.NestedString(c.Object, "spec", "controllerName")
-		return labs.Finding{Because: fmt.Sprintf("no controller has taken Gateway %s: its class %s is that of %s, which does not seem to run", name, class, controller), Look: "`kubectl get gatewayclasses`"}
+	if !untaken(g) {
+		return conditionFinding(g, "Gateway "+name, gateway), nobody
 	}
-	return conditionFinding(g, "Gateway "+name, gateway)
+	controller, _, _ := unstructured.NestedString(c.Object, "spec", "controllerName")
+	return f, labs.Finding{Because: fmt.Sprintf("no controller has taken Gateway %s: its class %s is that of %s, which does not seem to run", name, class, controller), Look: "`kubectl get gatewayclasses`"}
 }
 
 // listener is the cause for which none of a Gateway's listeners takes a route.

@@ -328,7 +328,7 @@ func resourceWord(kind string) string { return strings.ToLower(kind) }
 func plural(kind string) string {
 	word := resourceWord(kind)
 	switch {
-	case strings.HasSuffix(word, "y"):
+	case strings.HasSuffix(word, "y") && !strings.HasSuffix(word, "ay"):
 		return strings.TrimSuffix(word, "y") + "ies"
 	case strings.HasSuffix(word, "s"):
 		return word + "es"

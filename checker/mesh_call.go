@@ -18,12 +18,12 @@ import (
 type meshCall struct {
 	That       string `yaml:"that" doc:"What is expected, in words." required:"true"`
 	httpCheck  `yaml:",inline"`
-	By         string             `yaml:"by" doc:"As of the kind traffic: CEL that makes of an answer the text that is counted."`
-	Shares     map[string]float64 `yaml:"shares" doc:"As of the kind traffic: how often each text is wanted, in percent. It goes with by, and takes the place of times and expect."`
-	Within     float64            `yaml:"within" doc:"As of the kind traffic: how many points off is wrong."`
-	AtOnce     int                `yaml:"atOnce" doc:"How many of the requests are under way at the same time; 1 when it is not given, at most 20."`
-	Unanswered bool               `yaml:"unanswered" doc:"The connection must be refused, cut or left without an answer. Another call of the check must reach the same host."`
-	Counts     *meshCount         `yaml:"counts" doc:"What the pods behind it must have counted meanwhile."`
+	By         string     `yaml:"by" doc:"As of the kind traffic: CEL that makes of an answer the text that is counted."`
+	Shares     shares     `yaml:"shares" doc:"As of the kind traffic: how often each text is wanted, in percent, or rest. It goes with by, and takes the place of times and expect."`
+	Within     float64    `yaml:"within" doc:"As of the kind traffic: how many points off is wrong."`
+	AtOnce     int        `yaml:"atOnce" doc:"How many of the requests are under way at the same time; 1 when it is not given, at most 20."`
+	Unanswered bool       `yaml:"unanswered" doc:"The connection must be refused, cut or left without an answer. Another call of the check must reach the same host."`
+	Counts     *meshCount `yaml:"counts" doc:"What the pods behind it must have counted meanwhile."`
 }
 
 const maxAtOnce = 20

@@ -51,6 +51,24 @@ func TestMeshCheckRefusesWhatProvesNothing(t *testing.T) {
 	}
 }
 
+func TestOneShareMayBeTheRest(t *testing.T) {
+	call := func(of string) string {
+		return `calls: [{that: x, url: "http://api/", from: cluster, by: json.version, shares: {` + of + `}}]`
+	}
+	c, err := decodeMesh(t, call(`v1: rest, v2: 30, v3: 2.5`))
+	require.NoError(t, err)
+	assert.Equal(t, shares{"v1": 67.5, "v2": 30, "v3": 2.5}, c.Calls[0].Shares)
+	for of, wants := range map[string]string{
+		`v1: rest, v2: rest`:       "v1 and v2 are both rest",
+		`v1: rest, v2: 60, v3: 60`: "v1: -20 is no share",
+		`v1: most, v2: 60`:         "most",
+		`v1: [rest], v2: 60`:       "cannot unmarshal",
+	} {
+		_, err := decodeMesh(t, call(of))
+		assert.ErrorContains(t, err, wants, of)
+	}
+}
+
 func TestProxyThatIsBehindIsNamed(t *testing.T) {
 	var all []proxyStatus
 	require.NoError(t, json.Unmarshal([]byte(`[

@@ -53,6 +53,9 @@ func schemaOf(t reflect.Type) map[string]any {
 		return map[string]any{"type": "string", "pattern": `^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`}
 	case t == reflect.TypeFor[absentCheck]():
 		t = reflect.TypeFor[objectCheck]()
+	case t == reflect.TypeFor[shares]():
+		word := map[string]any{"enum": []any{restWord}}
+		return map[string]any{"type": "object", "additionalProperties": map[string]any{"anyOf": []any{typed("number"), word}}}
 	case t == reflect.TypeFor[origin]():
 		words := map[string]any{"enum": []any{fromHost, fromCluster}}
 		return map[string]any{"anyOf": []any{words, structSchema(t)}}

@@ -34,7 +34,7 @@ const leastShare = 0.001
 
 // A ratioTest is one of share p0 against p1.
 type ratioTest struct {
-	of                string
+	of                string  // the kind of answer; "" is each that is not wanted at all
 	hit, miss         float64 // what an answer of this kind, and another one, adds to the ratio's logarithm
 	ratio             float64
 	accept, refuse    float64 // bounds of ratio
@@ -66,6 +66,8 @@ func newShareTest(want map[string]float64, within float64) *shareTest {
 			t.tests = append(t.tests, &ratioTest{of: name, hit: math.Log(p1 / p0), miss: math.Log((1 - p1) / (1 - p0))})
 		}
 	}
+	// What is wanted of nothing must not pass for what is left: errors are no other version.
+	t.tests = append(t.tests, &ratioTest{hit: math.Log(within / leastShare), miss: math.Log((1 - within) / (1 - leastShare))})
 	each := errorRate / float64(len(t.tests))
 	for _, r := range t.tests {
 		// These bounds are a little wider than Wald's own, and hold without his approximation.
@@ -78,12 +80,15 @@ func newShareTest(want map[string]float64, within float64) *shareTest {
 func (t *shareTest) add(kind string) decision {
 	t.seen[kind]++
 	t.total++
-	all := true
+	of, all := kind, true
+	if _, wanted := t.want[kind]; !wanted {
+		of = ""
+	}
 	for _, r := range t.tests {
 		if r.accepted {
 			continue
 		}
-		if kind == r.of {
+		if of == r.of {
 			r.ratio += r.hit
 		} else {
 			r.ratio += r.miss

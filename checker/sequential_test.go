@@ -64,6 +64,19 @@ func TestShareTestKeepsItsErrorRates(t *testing.T) {
 	}
 }
 
+func TestShareTestRefusesWhatNobodyWants(t *testing.T) {
+	const runs = 1000
+	for name, is := range map[string]map[string]float64{
+		"in the place of one":  {"a": .7, "c": .3},
+		"in the place of some": {"a": .7, "b": .2, "c": .1},
+	} {
+		accepted, open, mean := simulate(5, map[string]float64{"a": .7, "b": .3}, is, runs)
+		t.Logf("%s: accepted %.2f %%, undecided %.2f %%, %.0f requests in the mean", name, 100*accepted, 100*open, mean)
+		assert.LessOrEqual(t, accepted, errorRate+0.01, name)
+		assert.LessOrEqual(t, open, 0.002, name)
+	}
+}
+
 func TestWilson(t *testing.T) {
 	low, high := wilson(50, 100)
 	assert.InDelta(t, 0.375, low, 0.002)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kindlab/kindlab/labs"
+	"go.yaml.in/yaml/v3"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -20,12 +21,46 @@ import (
 // right is refused, and one that is off by within accepted, with a probability of at
 // most 1 %.
 type trafficCheck struct {
-	URL     string             `yaml:"url" doc:"Where the requests go, as of the kind http." required:"true"`
-	From    origin             `yaml:"from" doc:"Who asks: host (when it is not given), cluster, or a pod."`
-	Headers map[string]string  `yaml:"headers" doc:"Headers that are sent."`
-	By      string             `yaml:"by" doc:"CEL that makes of an answer the text that is counted, such as json.version or string(status); its variables are those of the kind http." required:"true"`
-	Shares  map[string]float64 `yaml:"shares" doc:"How often each text is wanted, in percent; together 100." required:"true"`
-	Within  float64            `yaml:"within" doc:"How many points off is wrong; 10 when it is not given, at least 2."`
+	URL     string            `yaml:"url" doc:"Where the requests go, as of the kind http." required:"true"`
+	From    origin            `yaml:"from" doc:"Who asks: host (when it is not given), cluster, or a pod."`
+	Headers map[string]string `yaml:"headers" doc:"Headers that are sent."`
+	By      string            `yaml:"by" doc:"CEL that makes of an answer the text that is counted, such as json.version or string(status); its variables are those of the kind http." required:"true"`
+	Shares  shares            `yaml:"shares" doc:"How often each text is wanted, in percent; together 100. One may be rest: what the others leave." required:"true"`
+	Within  float64           `yaml:"within" doc:"How many points off is wrong; 10 when it is not given, at least 2."`
+}
+
+// shares are percentages by what is counted. One may be the word rest, since a value
+// that is drawn for an attendee cannot be reckoned with in a page.
+type shares map[string]float64
+
+const restWord = "rest"
+
+func (s *shares) UnmarshalYAML(n *yaml.Node) error {
+	var words map[string]yaml.Node
+	if err := n.Decode(&words); err != nil {
+		return err
+	}
+	*s = shares{}
+	sum, rest := 0.0, ""
+	for _, kind := range slices.Sorted(maps.Keys(words)) {
+		word := words[kind]
+		if word.Value == restWord {
+			if rest != "" {
+				return fmt.Errorf("shares: %s and %s are both %s: only one can be", rest, kind, restWord)
+			}
+			rest = kind
+			continue
+		}
+		var share float64
+		if err := word.Decode(&share); err != nil {
+			return err
+		}
+		(*s)[kind], sum = share, sum+share
+	}
+	if rest != "" {
+		(*s)[rest] = 100 - sum
+	}
+	return nil
 }
 
 const (

@@ -2,11 +2,14 @@ package provision
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -41,7 +44,7 @@ var ErrDocker = errors.New("Docker does not answer")
 // DOCKER_HOST, else the current context. It does not ask the engine anything.
 func Connect(ctx context.Context) (*client.Client, error) {
 	opts := []client.Opt{client.FromEnv}
-	if os.Getenv("DOCKER_HOST") == "" {
+	if os.Getenv("DOCKER_HOST") == "" && hasContext() {
 		if host := contextHost(ctx); host != "" {
 			opts = append(opts, client.WithHost(host))
 		}
@@ -51,6 +54,31 @@ func Connect(ctx context.Context) (*client.Client, error) {
 		return nil, hint(fmt.Errorf("connecting to Docker: %w", err), "check DOCKER_HOST and `docker context ls`")
 	}
 	return docker, nil
+}
+
+// hasContext reports whether the docker command may have another context than the
+// default one. Without any, asking it would only cost time, at every command.
+func hasContext() bool {
+	folder := os.Getenv("DOCKER_CONFIG")
+	if folder == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return true
+		}
+		folder = filepath.Join(home, ".docker")
+	}
+	var config struct {
+		CurrentContext string `json:"currentContext"`
+	}
+	data, err := os.ReadFile(filepath.Join(folder, "config.json"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) || err == nil && json.Unmarshal(data, &config) != nil {
+		return true
+	}
+	name := os.Getenv("DOCKER_CONTEXT")
+	if name == "" {
+		name = config.CurrentContext
+	}
+	return name != "" && name != "default"
 }
 
 // contextHost is the address of the docker command's current context, or "".

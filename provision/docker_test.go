@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -56,6 +58,31 @@ func engine(t *testing.T, answers map[string]string) *client.Client {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = docker.Close() })
 	return docker
+}
+
+func TestHasContext(t *testing.T) {
+	for _, c := range []struct {
+		name, config, env string
+		has               bool
+	}{
+		{"no file", "", "", false},
+		{"a login only", `{"auths": {}}`, "", false},
+		{"the default one", `{"currentContext": "default"}`, "", false},
+		{"another one", `{"currentContext": "rootless"}`, "", true},
+		{"by environment", "", "remote", true},
+		{"the default by environment", `{"currentContext": "rootless"}`, "default", false},
+		{"not readable", `{`, "", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			folder := t.TempDir()
+			t.Setenv("DOCKER_CONFIG", folder)
+			t.Setenv("DOCKER_CONTEXT", c.env)
+			if c.config != "" {
+				require.NoError(t, os.WriteFile(filepath.Join(folder, "config.json"), []byte(c.config), 0o600))
+			}
+			assert.Equal(t, c.has, hasContext())
+		})
+	}
 }
 
 func TestLook(t *testing.T) {

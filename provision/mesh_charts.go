@@ -15,8 +15,8 @@ import (
 // Go module istio.io/istio, which go.mod pins to a commit of that release.
 const IstioVersion = "1.31.1"
 
-// IstioHub is where the images of a release are.
-const IstioHub = "docker.io/istio"
+// IstioHub is where the images of a release are: without a host, that is Docker Hub.
+const IstioHub = "istio"
 
 const (
 	istioNamespace   = "istio-system"

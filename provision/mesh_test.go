@@ -56,7 +56,7 @@ func TestMeshMode(t *testing.T) {
 		assert.Equal(t, c.hint, h.Hint)
 		assert.EqualError(t, (&Environment{Mesh: Mesh{Mode: c.mode}}).Up(t.Context(), nil, nil), c.err, "before anything is made")
 	}
-	assert.Equal(t, "docker.io/istio", Mesh{}.hub())
+	assert.Equal(t, "istio", Mesh{}.hub())
 	assert.Equal(t, IstioVersion, Mesh{}.tag())
 	assert.Equal(t, "localhost:5001/istio:1", Mesh{Hub: "localhost:5001/istio"}.hub()+":"+Mesh{Tag: "1"}.tag())
 }
@@ -325,15 +325,15 @@ func TestMeshImages(t *testing.T) {
 	e := &Environment{Registry: "localhost:5001", Report: Quiet{}, Docker: engine(t, version)}
 	detail, err := e.findMeshImages(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, "the nodes pull them from docker.io/istio", detail)
-	assert.Equal(t, "docker.io/istio", e.meshHub)
+	assert.Equal(t, "the nodes pull them from istio", detail)
+	assert.Equal(t, "istio", e.meshHub)
 
 	half := maps.Clone(version)
 	half["/pilot:"+IstioVersion+"/json"] = `{"Id": "sha256:1"}`
 	e = &Environment{Registry: "localhost:5001", Report: Quiet{}, Docker: engine(t, half)}
 	_, err = e.findMeshImages(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, "docker.io/istio", e.meshHub, "one alone does not help")
+	assert.Equal(t, "istio", e.meshHub, "one alone does not help")
 }
 
 // TestPushFromEngine moves an image from an engine into a registry, and only once.

@@ -218,7 +218,8 @@ func (s *session) awaitTask(ctx context.Context, lab *labs.Lab, t *labs.Task) ([
 	var last []labs.Verdict
 	err := s.watch(ctx, lab.ID, func(vs []labs.Verdict) {
 		last = ofTask(vs, t.ID)
-		if labs.Worst(last) == labs.Passed {
+		// At first only those are in that were quick to look at.
+		if len(last) == len(t.Checks) && labs.Worst(last) == labs.Passed {
 			cancel()
 		}
 	})

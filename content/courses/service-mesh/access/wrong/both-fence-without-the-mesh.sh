@@ -1,0 +1,2 @@
+kubectl apply --filename network.yaml
+kubectl delete authorizationpolicies --all

@@ -1,0 +1,1 @@
+sed 's/tier: front/app: web/' network.yaml | kubectl apply --filename -

@@ -1,0 +1,1 @@
+sed 's/spec: {}/spec: {rules: [{}]}/' nothing.yaml | kubectl apply --filename -

@@ -1,0 +1,1 @@
+sed 's/spec: {}/spec: {selector: {matchLabels: {app: web}}}/' nothing.yaml | kubectl apply --filename -

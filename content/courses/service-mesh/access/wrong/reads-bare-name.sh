@@ -1,0 +1,1 @@
+sed 's#"cluster.local/.*"#"web"#' reads.yaml | kubectl apply --filename -

@@ -1,0 +1,1 @@
+sed 's/app: orders/app: web/' reads.yaml | kubectl apply --filename -

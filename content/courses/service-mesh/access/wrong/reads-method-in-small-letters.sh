@@ -1,0 +1,1 @@
+sed 's/"GET"/"get"/' reads.yaml | kubectl apply --filename -

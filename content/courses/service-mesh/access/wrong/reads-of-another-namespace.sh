@@ -1,0 +1,1 @@
+sed 's#/ns/@{ns}/#/ns/default/#' reads.yaml | kubectl apply --filename -

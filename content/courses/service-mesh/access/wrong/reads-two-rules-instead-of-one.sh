@@ -1,0 +1,1 @@
+sed 's/^      to:/    - to:/' reads.yaml | kubectl apply --filename -

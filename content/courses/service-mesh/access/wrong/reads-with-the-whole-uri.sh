@@ -1,0 +1,1 @@
+sed 's#"cluster.local#"spiffe://cluster.local#' reads.yaml | kubectl apply --filename -

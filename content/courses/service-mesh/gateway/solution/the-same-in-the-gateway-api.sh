@@ -1,0 +1,1 @@
+kindlab answer @{lab}/precise "to the second, because it is more precise"

@@ -1,0 +1,1 @@
+sed '1,/^---/s/@{word}.@{attendee}.example/@{word}.example/' door.yaml | kubectl apply --filename -

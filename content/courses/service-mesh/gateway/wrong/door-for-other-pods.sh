@@ -1,0 +1,1 @@
+sed 's/istio: ingressgateway/istio: gateway/' door.yaml | kubectl apply --filename -

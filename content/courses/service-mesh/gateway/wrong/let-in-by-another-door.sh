@@ -1,0 +1,1 @@
+sed 's/- door/- front-door/' door.yaml | kubectl apply --filename -

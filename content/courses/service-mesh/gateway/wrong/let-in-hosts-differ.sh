@@ -1,0 +1,1 @@
+sed '/^kind: VirtualService/,$s/@{word}.@{attendee}.example/@{word}.example/' door.yaml | kubectl apply --filename -

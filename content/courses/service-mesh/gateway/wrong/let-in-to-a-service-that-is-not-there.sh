@@ -1,0 +1,1 @@
+sed 's/host: shop/host: shops/' door.yaml | kubectl apply --filename -

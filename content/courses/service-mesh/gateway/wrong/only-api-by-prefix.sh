@@ -1,0 +1,1 @@
+sed 's/exact:/prefix:/' front.yaml | kubectl apply --filename -

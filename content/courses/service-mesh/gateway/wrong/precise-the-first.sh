@@ -1,0 +1,1 @@
+kindlab answer @{lab}/precise "to the first, because the order decides" || true

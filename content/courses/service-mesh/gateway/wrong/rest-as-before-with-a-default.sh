@@ -1,0 +1,4 @@
+{ cat front.yaml; sed -n '/^    - match:/,$p' front.yaml |
+  sed 's|exact: /api|prefix: /@{path}/|; s/host: shop/host: orders/; s/number: 80/number: 8080/; s|^      route:|      rewrite:\
+        uri: /\
+&|'; sed -n '/^      route:/,$p' front.yaml | sed 's/^      route/    - route/'; } | kubectl apply --filename -

@@ -1,0 +1,1 @@
+sed 's/- @{word}.@{attendee}.example/- "*.@{attendee}.example"/' door.yaml | kubectl apply --filename -

@@ -1,0 +1,1 @@
+kindlab answer @{lab}/caller spiffe://cluster.local/ns/@{ns}/sa/web || true

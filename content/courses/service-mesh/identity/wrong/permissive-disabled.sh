@@ -1,0 +1,1 @@
+sed 's/PERMISSIVE/DISABLE/' peers.yaml | kubectl apply --filename -

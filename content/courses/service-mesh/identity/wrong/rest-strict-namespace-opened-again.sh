@@ -1,0 +1,16 @@
+kubectl patch peerauthentication default --type merge --patch '{"spec": {"mtls": {"mode": "PERMISSIVE"}}}'
+kubectl apply --filename - <<EOF
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata:
+  name: web
+spec:
+  selector:
+    matchLabels:
+      app: web
+  mtls:
+    mode: STRICT
+  portLevelMtls:
+    @{meter}:
+      mode: PERMISSIVE
+EOF

@@ -1,0 +1,3 @@
+kubectl patch peerauthentication default --type merge --patch '{"spec": {"mtls": {"mode": "STRICT"}}}'
+kubectl patch deployment outsider --patch '{"spec": {"template": {"metadata": {"labels": {"sidecar.istio.io/inject": "true"}}}}}'
+kubectl rollout status deployment/outsider --timeout=90s

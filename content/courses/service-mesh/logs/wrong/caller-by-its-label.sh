@@ -1,0 +1,1 @@
+kindlab answer @{lab}/caller source_app || true

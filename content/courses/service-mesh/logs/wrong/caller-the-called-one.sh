@@ -1,0 +1,1 @@
+kindlab answer @{lab}/caller destination_workload || true

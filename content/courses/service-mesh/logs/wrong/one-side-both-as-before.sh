@@ -1,0 +1,1 @@
+kubectl exec deployment/client -c client -- /hello get "http://web/api?trail=@{later}"

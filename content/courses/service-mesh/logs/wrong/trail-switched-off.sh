@@ -1,0 +1,3 @@
+sed -e 's/- providers:/- disabled: true\n      providers:/' telemetry.yaml | kubectl apply --filename -
+sleep 5
+kubectl exec deployment/client -c client -- /hello get "http://web/api?trail=@{trail}-@{number}"

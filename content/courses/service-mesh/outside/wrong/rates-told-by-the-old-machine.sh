@@ -1,0 +1,15 @@
+kubectl set env deployment/rates FAIL_RATE=0 MESSAGE=@{money}
+kubectl rollout status deployment/rates --timeout=60s
+kubectl apply --filename - <<EOF
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata:
+  name: rates
+spec:
+  hosts: [rates.far-@{attendee}]
+  exportTo: ["."]
+  location: MESH_EXTERNAL
+  ports:
+    - {number: 80, name: http, protocol: HTTP}
+  resolution: NONE
+EOF

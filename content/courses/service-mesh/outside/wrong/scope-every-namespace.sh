@@ -1,0 +1,1 @@
+sed -e 's#"\./\*"#"*/*"#' sidecar.yaml | kubectl apply --filename -

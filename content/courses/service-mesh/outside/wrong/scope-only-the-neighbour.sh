@@ -1,0 +1,1 @@
+sed -e 's#"\./\*"#"istio-system/*"#' sidecar.yaml | kubectl apply --filename -

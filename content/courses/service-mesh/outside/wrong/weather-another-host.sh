@@ -1,0 +1,1 @@
+sed -e 's/- weather.far/- wether.far/' weather.yaml | kubectl apply --filename -

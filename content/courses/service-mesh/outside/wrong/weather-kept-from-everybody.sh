@@ -1,0 +1,1 @@
+sed -e 's/- "\."/- "~"/' weather.yaml | kubectl apply --filename -

@@ -1,0 +1,1 @@
+kubectl patch destinationrules.networking.istio.io shop --type json --patch '[{"op": "replace", "path": "/spec/subsets/1/name", "value": "@{new}"}]'

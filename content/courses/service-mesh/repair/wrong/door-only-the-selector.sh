@@ -1,0 +1,1 @@
+kubectl patch gateways.networking.istio.io door --type merge --patch '{"spec": {"selector": {"istio": "ingressgateway"}}}'

@@ -1,0 +1,1 @@
+kindlab answer @{lab}/enough "a NetworkPolicy" || true

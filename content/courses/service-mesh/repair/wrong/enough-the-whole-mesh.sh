@@ -1,0 +1,1 @@
+kindlab answer @{lab}/enough "a mesh with a proxy in each pod" || true

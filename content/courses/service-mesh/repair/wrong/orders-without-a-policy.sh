@@ -1,0 +1,2 @@
+kubectl delete destinationrules.networking.istio.io orders
+kubectl delete authorizationpolicies.security.istio.io orders

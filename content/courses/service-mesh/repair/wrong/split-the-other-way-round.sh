@@ -1,0 +1,1 @@
+kubectl patch destinationrules.networking.istio.io shop --type merge --patch '{"spec": {"subsets": [{"name": "@{new}", "labels": {"version": "v1"}}, {"name": "stable", "labels": {"version": "v2"}}]}}'

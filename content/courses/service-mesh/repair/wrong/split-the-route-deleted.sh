@@ -1,0 +1,1 @@
+kubectl delete virtualservices.networking.istio.io shop

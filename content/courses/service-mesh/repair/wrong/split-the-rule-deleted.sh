@@ -1,0 +1,1 @@
+kubectl delete destinationrules.networking.istio.io shop

@@ -1,0 +1,1 @@
+kubectl delete virtualservices.networking.istio.io,destinationrules.networking.istio.io,gateways.networking.istio.io,authorizationpolicies.security.istio.io --all

@@ -1,0 +1,1 @@
+kindlab answer @{lab}/twice "that it has at least three pods" || true

@@ -1,0 +1,1 @@
+kindlab answer @{lab}/worth "One team runs a single program." || true

@@ -1,0 +1,3 @@
+kindlab answer @{lab}/webhook istiod
+kindlab answer @{lab}/kinds Ingress
+kindlab answer @{lab}/edge ingressgateway

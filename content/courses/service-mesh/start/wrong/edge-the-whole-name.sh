@@ -1,0 +1,1 @@
+kindlab answer @{lab}/edge istio-ingressgateway || true

@@ -1,0 +1,1 @@
+kubectl label namespace @{ns} istio-injection=enabled

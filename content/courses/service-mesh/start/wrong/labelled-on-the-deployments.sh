@@ -1,0 +1,2 @@
+kubectl label deployments --all istio-injection=enabled
+kubectl rollout restart deployment/web deployment/client

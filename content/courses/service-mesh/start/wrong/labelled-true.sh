@@ -1,0 +1,2 @@
+kubectl label namespace @{ns} istio-injection=true
+kubectl rollout restart deployment/web deployment/client

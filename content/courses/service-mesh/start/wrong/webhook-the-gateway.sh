@@ -1,0 +1,1 @@
+kindlab answer @{lab}/webhook istio-ingressgateway || true

@@ -1,0 +1,1 @@
+sed 's/app: shop/app: client/' users.yaml | kubectl apply --filename -

@@ -1,0 +1,1 @@
+sed 's#issuer: .*#&\n      fromHeaders: [{name: x-token}]#' users.yaml | kubectl apply --filename -

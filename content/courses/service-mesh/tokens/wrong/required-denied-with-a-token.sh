@@ -1,0 +1,1 @@
+sed 's/ALLOW/DENY/' signed-in.yaml | kubectl apply --filename -

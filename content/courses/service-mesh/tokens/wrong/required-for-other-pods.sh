@@ -1,0 +1,1 @@
+sed 's/app: shop/app: shopp/' signed-in.yaml | kubectl apply --filename -

@@ -1,0 +1,1 @@
+sed 's/requestPrincipals/principals/' signed-in.yaml | kubectl apply --filename -

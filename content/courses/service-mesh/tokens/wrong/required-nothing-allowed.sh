@@ -1,0 +1,11 @@
+kubectl apply --filename - <<EOF
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata:
+  name: signed-in
+spec:
+  selector:
+    matchLabels:
+      app: shop
+  action: ALLOW
+EOF

@@ -1,0 +1,1 @@
+sed 's#"\*"#"https://login.example"#' signed-in.yaml | kubectl apply --filename -

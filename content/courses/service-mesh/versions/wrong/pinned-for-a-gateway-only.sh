@@ -1,0 +1,3 @@
+sed 's/^  http:/  gateways:\
+    - front\
+&/' menu.yaml | kubectl apply --filename -

@@ -1,0 +1,1 @@
+sed 's/- menu$/- menu.default/' menu.yaml | kubectl apply --filename -

@@ -1,0 +1,1 @@
+kubectl scale deployment menu-v1 --replicas=0

@@ -1,0 +1,1 @@
+sed 's/version: v/release: v/' menu-subsets.yaml | kubectl apply --filename -

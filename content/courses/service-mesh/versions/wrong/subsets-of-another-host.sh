@@ -1,0 +1,1 @@
+sed 's/host: menu/host: menus/' menu-subsets.yaml | kubectl apply --filename -
