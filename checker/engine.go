@@ -38,6 +38,8 @@ type check struct {
 	check *labs.Check
 	kind  kind
 	needs []int // indexes of the checks before it that must pass first
+
+	measuring chan struct{} // holds one during a look of a pacer: two at a time would measure each other; nil for other kinds
 }
 
 // A record is what the engine remembers of a check.
@@ -56,6 +58,17 @@ type unannouncer interface{ unannounced() bool }
 // fails, and when it has passed.
 type pacer interface {
 	pace() (failing, passed time.Duration)
+}
+
+// A patient is a kind that may look for longer than lookTime.
+type patient interface{ patience() time.Duration }
+
+// patience is how long one look of a kind may take.
+func patience(k kind) time.Duration {
+	if p, ok := k.(patient); ok {
+		return p.patience()
+	}
+	return lookTime
 }
 
 // A runner is a kind that observes all the time while it is watched, not only when
@@ -89,6 +102,9 @@ func NewEngine(t *Target, progress func() labs.Progress) (*Engine, error) {
 				return nil, fmt.Errorf("%s: check %s: %w", c.File, c.ID, err)
 			}
 			own := &check{task: task, check: c, kind: kind}
+			if _, measures := kind.(pacer); measures {
+				own.measuring = make(chan struct{}, 1)
+			}
 			for _, need := range c.Needs {
 				if i, ok := index[need]; ok {
 					own.needs = append(own.needs, i)
@@ -189,6 +205,14 @@ func (e *Engine) blank(c *check) labs.Verdict {
 // lookAt makes the verdict of a check by looking at the target.
 func (e *Engine) lookAt(ctx context.Context, i int, t *Target) labs.Verdict {
 	c := e.checks[i]
+	if c.measuring != nil {
+		select {
+		case c.measuring <- struct{}{}:
+			defer func() { <-c.measuring }()
+		case <-ctx.Done():
+			return e.blank(c)
+		}
+	}
 	v := e.blank(c)
 	if e.cluster != nil {
 		ctx = withKube(ctx, e.cluster.kube)
@@ -287,7 +311,8 @@ func (e *Engine) untilHeld(most time.Duration) time.Duration {
 // observe looks at one check, for a limited time. A panic is a mistake in
 // kindlab: it is logged, and only this check is unknown.
 func observe(ctx context.Context, c *check, t *Target) (findings []labs.Finding, err error) {
-	own, cancel := context.WithTimeout(ctx, lookTime)
+	most := patience(c.kind)
+	own, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
@@ -298,7 +323,7 @@ func observe(ctx context.Context, c *check, t *Target) (findings []labs.Finding,
 	findings, err = c.kind.look(own, t)
 	if own.Err() != nil && ctx.Err() == nil {
 		// Whatever came back was cut off, findings too.
-		return nil, fmt.Errorf("looking at this takes longer than %s", seconds(lookTime))
+		return nil, fmt.Errorf("looking at this takes longer than %s", seconds(most))
 	}
 	return findings, err
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
@@ -120,6 +121,32 @@ func TestErrorAndPanicAreUnknown(t *testing.T) {
 	assert.Equal(t, []labs.State{labs.Unknown, labs.Unknown, labs.Passed}, states(vs))
 	assert.Equal(t, "the cluster cannot be reached: nothing answers", vs[0].Reason)
 	assert.NotContains(t, vs[1].Reason, "oh")
+}
+
+// measurer is a fake that takes its time, and more of it than others may.
+type measurer struct{ fake }
+
+func (m *measurer) pace() (failing, passed time.Duration) { return time.Second, time.Second }
+func (m *measurer) patience() time.Duration               { return 2 * lookTime }
+
+func TestMeasuresOneAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var under, most atomic.Int32
+		m := &measurer{fake{answer: func() ([]labs.Finding, error) {
+			most.Store(max(most.Load(), under.Add(1)))
+			time.Sleep(lookTime + time.Second)
+			under.Add(-1)
+			return nil, nil
+		}}}
+		e := newFakes(t, []*fake{nil}, func(c []*check) { c[0].kind, c[0].measuring = m, make(chan struct{}, 1) }, nil)
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() { assert.Equal(t, []labs.State{labs.Passed}, states(e.Check(t.Context()))) })
+		}
+		all.Wait()
+		assert.EqualValues(t, 1, most.Load())
+		assert.Equal(t, 3, m.count())
+	})
 }
 
 func TestSlowLookIsUnknown(t *testing.T) {

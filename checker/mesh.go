@@ -49,9 +49,10 @@ func (c *meshCheck) unannounced() bool { return true }
 // pace is how often to measure again: it may cost hundreds of requests.
 func (c *meshCheck) pace() (failing, passed time.Duration) { return 5 * time.Second, time.Minute }
 
+// patience is how long one look may take.
+func (c *meshCheck) patience() time.Duration { return meshTime }
+
 func (c *meshCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, meshTime, fmt.Errorf("measuring took longer than %s", meshTime))
-	defer cancel()
 	k, err := kubeOf(ctx, t)
 	if err != nil {
 		return nil, err

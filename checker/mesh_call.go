@@ -124,11 +124,18 @@ func (c *meshCall) ask(ctx context.Context, t *Target) (requests int, f []labs.F
 	}
 	one := c.httpCheck
 	one.Times = 1
-	send, from, f, err := one.sender(ctx, t)
+	_, from, f, err := one.sender(ctx, t)
 	if err != nil || len(f) > 0 {
 		return 0, f, err
 	}
-	answers, err := c.answers(ctx, func(ctx context.Context) ([]httpAnswer, error) { return send(ctx, t, u) })
+	answers, err := c.answers(ctx, func(ctx context.Context, times int) ([]httpAnswer, error) {
+		some := c.httpCheck
+		some.Times = times
+		if some.From.inCluster() {
+			return some.askCluster(ctx, t, from, u)
+		}
+		return some.askHost(ctx, t, u)
+	})
 	if err != nil {
 		return len(answers), nil, err
 	}
@@ -155,8 +162,24 @@ func (c *meshCall) ask(ctx context.Context, t *Target) (requests int, f []labs.F
 	return len(answers), f, err
 }
 
+// portions are the requests as they are sent, one after the other within a portion:
+// each costs a process in the probe. After one that is not answered the rest of its
+// portion is not sent, so where no answer is wanted each is a portion of its own.
+func (c *meshCall) portions() []int {
+	left := max(c.Times, 1)
+	most := min(trafficBatch, (left+max(c.AtOnce, 1)-1)/max(c.AtOnce, 1))
+	if c.Unanswered {
+		most = 1
+	}
+	var out []int
+	for ; left > 0; left -= most {
+		out = append(out, min(most, left))
+	}
+	return out
+}
+
 // answers are those to all requests, some under way at the same time.
-func (c *meshCall) answers(ctx context.Context, send func(context.Context) ([]httpAnswer, error)) ([]httpAnswer, error) {
+func (c *meshCall) answers(ctx context.Context, send func(ctx context.Context, times int) ([]httpAnswer, error)) ([]httpAnswer, error) {
 	var (
 		mu    sync.Mutex
 		all   []httpAnswer
@@ -164,7 +187,7 @@ func (c *meshCall) answers(ctx context.Context, send func(context.Context) ([]ht
 		wg    sync.WaitGroup
 	)
 	slots := make(chan struct{}, max(c.AtOnce, 1))
-	for range max(c.Times, 1) {
+	for _, times := range c.portions() {
 		slots <- struct{}{}
 		mu.Lock()
 		stop := first != nil || ctx.Err() != nil
@@ -175,7 +198,7 @@ func (c *meshCall) answers(ctx context.Context, send func(context.Context) ([]ht
 		}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			got, err := send(ctx)
+			got, err := send(ctx, times)
 			mu.Lock()
 			defer mu.Unlock()
 			all = append(all, got...)

@@ -127,3 +127,23 @@ func TestCountIsJudged(t *testing.T) {
 	require.Len(t, f, 1)
 	assert.True(t, strings.HasPrefix(f[0].Got, "10 in the pods with app=api"), f[0].Got)
 }
+
+func TestMeshPortions(t *testing.T) {
+	for _, c := range []struct {
+		times, atOnce int
+		unanswered    bool
+		want          []int
+	}{
+		{0, 0, false, []int{1}},
+		{10, 0, false, []int{10}},
+		{60, 1, false, []int{25, 25, 10}},
+		{20, 20, false, []int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
+		{11, 5, false, []int{3, 3, 3, 2}},
+		{100, 5, false, []int{20, 20, 20, 20, 20}},
+		{3, 0, true, []int{1, 1, 1}},
+	} {
+		call := meshCall{AtOnce: c.atOnce, Unanswered: c.unanswered}
+		call.Times = c.times
+		assert.Equal(t, c.want, call.portions(), "%d at %d", c.times, c.atOnce)
+	}
+}

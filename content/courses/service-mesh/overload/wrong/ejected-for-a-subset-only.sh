@@ -12,6 +12,6 @@ spec:
         outlierDetection:
           consecutive5xxErrors: 3
           interval: 1s
-          baseEjectionTime: 30s
+          baseEjectionTime: 3m
           maxEjectionPercent: 100
 END
