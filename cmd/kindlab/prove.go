@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -34,6 +35,10 @@ type proveOptions struct {
 	made     madeOf
 }
 
+// worldsAtOnce is how many worlds a machine can make at a time: one for each core, and
+// with more of them what is measured in one suffers from the others.
+func worldsAtOnce(cores int) int { return min(max(cores, 2), 4) }
+
 func newCourseProve(a *app) *cobra.Command {
 	o := proveOptions{}
 	c := &cobra.Command{
@@ -47,7 +52,7 @@ The course is the folder you are in, or --course.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.prove(cmd.Context(), args, o) },
 	}
 	c.Flags().BoolVar(&o.keep, "keep", false, "leave the cluster for the next proof")
-	c.Flags().IntVar(&o.parallel, "parallel", 4, "how many worlds are made at a time")
+	c.Flags().IntVar(&o.parallel, "parallel", worldsAtOnce(runtime.NumCPU()), "how many worlds are made at a time")
 	o.made.flags(c.Flags())
 	outputFlag(a, c)
 	return c
