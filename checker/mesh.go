@@ -74,7 +74,7 @@ func (c *meshCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 	}
 	requests, undone := 0, []labs.Finding(nil)
 	for i := range c.Calls {
-		n, f, err := c.Calls[i].measure(ctx, k, t)
+		n, f, err := c.Calls[i].measure(ctx, k, t, objects)
 		requests += n
 		if err != nil {
 			return nil, orCause(ctx, err)

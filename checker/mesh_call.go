@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/kindlab/kindlab/labs"
-	corev1 "k8s.io/api/core/v1"
 )
 
 // A meshCall is some requests and what must become of them: an answer as the kind http
@@ -93,7 +93,7 @@ func (c *meshCall) target() string {
 }
 
 // measure sends the call's requests, and says how many and what came out otherwise.
-func (c *meshCall) measure(ctx context.Context, k *kube, t *Target) (requests int, f []labs.Finding, err error) {
+func (c *meshCall) measure(ctx context.Context, k *kube, t *Target, objects meshObjects) (requests int, f []labs.Finding, err error) {
 	var before float64
 	if c.Counts != nil {
 		if before, f, err = c.Counts.read(ctx, k, t); err != nil || len(f) > 0 {
@@ -103,7 +103,7 @@ func (c *meshCall) measure(ctx context.Context, k *kube, t *Target) (requests in
 	if c.Shares != nil {
 		requests, f, err = c.traffic().measure(ctx, t)
 	} else {
-		requests, f, err = c.ask(ctx, t)
+		requests, f, err = c.ask(ctx, t, objects)
 	}
 	if err != nil || c.Counts == nil || len(f) > 0 {
 		return requests, f, err
@@ -117,7 +117,7 @@ func (c *meshCall) measure(ctx context.Context, k *kube, t *Target) (requests in
 }
 
 // ask sends the requests and holds the answers against what is expected.
-func (c *meshCall) ask(ctx context.Context, t *Target) (requests int, f []labs.Finding, err error) {
+func (c *meshCall) ask(ctx context.Context, t *Target, objects meshObjects) (requests int, f []labs.Finding, err error) {
 	u, err := c.parse()
 	if err != nil {
 		return 0, nil, err
@@ -153,7 +153,7 @@ func (c *meshCall) ask(ctx context.Context, t *Target) (requests int, f []labs.F
 	}
 	if f := c.unlike(ctx, t, u, from, answers); f != (labs.Finding{}) {
 		f.Expected = fmt.Sprintf("%s: %s", c.That, f.Expected)
-		return len(answers), []labs.Finding{c.orPolicy(ctx, t, f, answers)}, nil
+		return len(answers), []labs.Finding{c.orPolicy(t, f, answers, objects)}, nil
 	}
 	f, err = c.disappointed(ctx, answers)
 	for i := range f {
@@ -231,37 +231,21 @@ func summary(answers []httpAnswer) string {
 }
 
 // orPolicy names the policies that are in the way of a request that a proxy refused.
-func (c *meshCall) orPolicy(ctx context.Context, t *Target, f labs.Finding, answers []httpAnswer) labs.Finding {
-	var says string
-	for _, a := range answers {
-		if a.Status == http.StatusForbidden && strings.HasPrefix(a.Body, "RBAC: access denied") {
-			says = a.Body
-		}
-	}
-	k, err := kubeOf(ctx, t)
-	if says == "" || err != nil {
-		return f
-	}
-	objects, err := readMesh(ctx, k, t.Namespace)
-	if err != nil {
+func (c *meshCall) orPolicy(t *Target, f labs.Finding, answers []httpAnswer, objects meshObjects) labs.Finding {
+	if !slices.ContainsFunc(answers, func(a httpAnswer) bool {
+		return a.Status == http.StatusForbidden && strings.HasPrefix(a.Body, "RBAC: access denied")
+	}) {
 		return f
 	}
 	r := &meshReading{meshObjects: objects, namespace: t.Namespace}
-	var pods []*corev1.Pod
-	if s := r.service(fullHost(c.target(), t.Namespace)); s != nil {
-		pods, _ = r.podsBehind(s)
-	}
+	pods, _ := r.podsBehind(r.service(fullHost(c.target(), t.Namespace)))
 	var names []string
 	for _, p := range r.policies {
 		if p.Namespace != t.Namespace && p.Namespace != meshRoot {
 			continue
 		}
-		selector := p.Spec.GetSelector().GetMatchLabels()
-		for _, pod := range pods {
-			if len(selector) == 0 || matchesLabels(pod.Labels, selector) {
-				names = append(names, fmt.Sprintf("%s (%s)", p.Name, cmp.Or(p.Spec.GetAction().String(), "ALLOW")))
-				break
-			}
+		if len(withLabels(pods, p.Spec.GetSelector().GetMatchLabels())) > 0 {
+			names = append(names, fmt.Sprintf("%s (%s)", p.Name, cmp.Or(p.Spec.GetAction().String(), "ALLOW")))
 		}
 	}
 	if len(names) == 0 {
@@ -270,13 +254,4 @@ func (c *meshCall) orPolicy(ctx context.Context, t *Target, f labs.Finding, answ
 	f.Because = "the proxy of the pods behind it refuses it: for them there is the AuthorizationPolicy " + listed(names)
 	f.Look = command(t, "kubectl get authorizationpolicies.security.istio.io", t.Namespace, "-o yaml")
 	return f
-}
-
-func matchesLabels(have, want map[string]string) bool {
-	for k, v := range want {
-		if have[k] != v {
-			return false
-		}
-	}
-	return true
 }

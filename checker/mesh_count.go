@@ -92,17 +92,18 @@ func (c *meshCount) count(ctx context.Context, k *kube, t *Target, pod *corev1.P
 	if err != nil {
 		return 0, fmt.Errorf("reading what pod %s counts: %w", pod.Name, err)
 	}
+	wanted := labels.SelectorFromSet(c.Labels)
 	sum := 0.0
 	for _, m := range families[c.metric()].GetMetric() {
-		if matchesLabels(labelsOfMetric(m), c.Labels) {
+		if wanted.Matches(labelsOfMetric(m)) {
 			sum += m.GetCounter().GetValue() + m.GetUntyped().GetValue()
 		}
 	}
 	return sum, nil
 }
 
-func labelsOfMetric(m *dto.Metric) map[string]string {
-	out := map[string]string{}
+func labelsOfMetric(m *dto.Metric) labels.Set {
+	out := labels.Set{}
 	for _, l := range m.GetLabel() {
 		out[l.GetName()] = l.GetValue()
 	}
