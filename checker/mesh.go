@@ -83,7 +83,7 @@ func (c *meshCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 			if f.Expected == "" {
 				f.Expected = c.Calls[i].String()
 			}
-			undone = append(undone, c.explained(f, &c.Calls[i], faults, behind, objects.weights(t.Namespace, c.Calls[i].target())))
+			undone = append(undone, c.explained(f, &c.Calls[i], faults, behind, objects.saidWeights(t.Namespace, c.Calls[i].target())))
 		}
 	}
 	fact(ctx, "%d requests were sent", requests)

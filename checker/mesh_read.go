@@ -111,42 +111,30 @@ func (m meshObjects) mentioned(namespace string) []string {
 			}
 		}
 	}
-	for _, o := range m.virtualServices {
-		if o.Namespace == namespace {
-			add(&o.Spec)
-		}
+	for _, o := range within(m.virtualServices, namespace) {
+		add(&o.Spec)
 	}
-	for _, o := range m.destinationRules {
-		if o.Namespace == namespace {
-			add(&o.Spec)
-		}
+	for _, o := range within(m.destinationRules, namespace) {
+		add(&o.Spec)
 	}
-	for _, o := range m.policies {
-		if o.Namespace == namespace {
-			add(&o.Spec)
-		}
+	for _, o := range within(m.policies, namespace) {
+		add(&o.Spec)
 	}
 	return out
 }
 
 // rules are how many objects of the mesh a namespace has.
 func (m meshObjects) rules(namespace string) int {
-	n := 0
-	for _, l := range []int{
-		count(m.virtualServices, namespace), count(m.destinationRules, namespace), count(m.gateways, namespace), count(m.serviceEntries, namespace),
-		count(m.sidecars, namespace), count(m.peers, namespace), count(m.requests, namespace), count(m.policies, namespace),
-	} {
-		n += l
-	}
-	return n
+	return count(m.virtualServices, namespace) + count(m.destinationRules, namespace) + count(m.gateways, namespace) + count(m.serviceEntries, namespace) +
+		count(m.sidecars, namespace) + count(m.peers, namespace) + count(m.requests, namespace) + count(m.policies, namespace)
 }
 
 func count[T metav1.Object](all []T, namespace string) int { return len(within(all, namespace)) }
 
-// weights says how the first VirtualService for a host shares its requests out.
-func (m meshObjects) weights(namespace, host string) labs.Finding {
-	for _, v := range m.virtualServices {
-		if v.Namespace != namespace || !slices.ContainsFunc(v.Spec.Hosts, func(h string) bool {
+// saidWeights says how the first VirtualService for a host shares its requests out.
+func (m meshObjects) saidWeights(namespace, host string) labs.Finding {
+	for _, v := range within(m.virtualServices, namespace) {
+		if !slices.ContainsFunc(v.Spec.Hosts, func(h string) bool {
 			return hostCovers(fullHost(h, namespace), fullHost(host, namespace))
 		}) {
 			continue

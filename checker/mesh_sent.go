@@ -35,15 +35,15 @@ type proxyStatus struct {
 // proxiesBehind asks istiod which proxies of the lab's namespace and of the gateways
 // have not taken the newest configuration, and why.
 func proxiesBehind(ctx context.Context, k *kube, t *Target) (proxies int, behind []labs.Finding, err error) {
-	known, err := proxyStatuses(ctx, k, t)
+	gateways, err := gatewayPods(ctx, k)
+	if err != nil {
+		return 0, nil, err
+	}
+	known, err := proxyStatuses(ctx, k, t, gateways)
 	if err != nil {
 		return 0, nil, err
 	}
 	pods, err := podsWith(ctx, k, t.Namespace, nil)
-	if err != nil {
-		return 0, nil, err
-	}
-	gateways, err := gatewayPods(ctx, k)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -108,8 +108,9 @@ func configWord(typeURL string) string {
 	}
 }
 
-// proxyStatuses are all proxies that istiod serves, by pod.namespace.
-func proxyStatuses(ctx context.Context, k *kube, t *Target) (map[string]proxyStatus, error) {
+// proxyStatuses are the proxies of the lab's namespace and of those of the gateways, as
+// istiod knows them, by pod.namespace.
+func proxyStatuses(ctx context.Context, k *kube, t *Target, gateways []corev1.Pod) (map[string]proxyStatus, error) {
 	pods, err := podsWith(ctx, k, meshRoot, labels.Set{"app": "istiod"})
 	if err != nil {
 		return nil, err
@@ -119,10 +120,6 @@ func proxyStatuses(ctx context.Context, k *kube, t *Target) (map[string]proxySta
 		return nil, unreachable("the mesh", errors.New("istiod has no ready pod"))
 	}
 	namespaces := []string{t.Namespace}
-	gateways, err := gatewayPods(ctx, k)
-	if err != nil {
-		return nil, err
-	}
 	for _, p := range gateways {
 		if !slices.Contains(namespaces, p.Namespace) {
 			namespaces = append(namespaces, p.Namespace)

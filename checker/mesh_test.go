@@ -111,9 +111,9 @@ spec:
     - {destination: {host: api, subset: v1}, weight: 50}
     - {destination: {host: api, subset: v2}, weight: 50}
 `))
-	assert.Equal(t, "VirtualService api gives v1 50, v2 50", m.weights("shop", "api").Because)
-	assert.Empty(t, m.weights("shop", "web").Because)
-	assert.Empty(t, m.weights("other", "api").Because)
+	assert.Equal(t, "VirtualService api gives v1 50, v2 50", m.saidWeights("shop", "api").Because)
+	assert.Empty(t, m.saidWeights("shop", "web").Because)
+	assert.Empty(t, m.saidWeights("other", "api").Because)
 }
 
 func TestCountIsJudged(t *testing.T) {
