@@ -8,6 +8,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/docker/go-units"
 	"github.com/kindlab/kindlab/labs"
@@ -85,12 +86,37 @@ func (c *containerCheck) validate() error {
 	return errors.Join(append(errs, checkKeys("env", c.Env), checkKeys("labels", c.Labels))...)
 }
 
+// restartQuiet is how long a container that Docker started again has to run until
+// it counts as running: after so long Docker, too, takes it for one that works.
+const restartQuiet = 10 * time.Second
+
+// patience is how long one look may take.
+func (c *containerCheck) patience() time.Duration { return restartQuiet + engineTime }
+
+// settled is the container when it is not in the moment between a start that
+// Docker made by itself and the next end: such a moment proves nothing.
+func (c *containerCheck) settled(ctx context.Context, d *docker) (*container.InspectResponse, error) {
+	for limit := time.Now().Add(restartQuiet); ; { // Docker's clock may be another one
+		ctr, err := d.container(ctx, c.Name)
+		if err != nil || ctr == nil || ctr.RestartCount == 0 || ctr.State.Status != container.StateRunning {
+			return ctr, err
+		}
+		started, err := time.Parse(time.RFC3339Nano, ctr.State.StartedAt)
+		if err != nil || time.Since(started) >= restartQuiet || time.Now().After(limit) {
+			return ctr, nil
+		}
+		if pause(ctx, 100*time.Millisecond); ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+}
+
 func (c *containerCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error) {
 	d, err := dockerOf(t)
 	if err != nil {
 		return nil, err
 	}
-	ctr, err := d.container(ctx, c.Name)
+	ctr, err := c.settled(ctx, d)
 	if err != nil {
 		return nil, err
 	}
