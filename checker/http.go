@@ -156,6 +156,9 @@ func (c *httpCheck) needs() string {
 	return ""
 }
 
+// answerSays begins the cause that is taken from an answer's own words.
+const answerSays = "the answer says: "
+
 // unannounced says that no event tells when an answer changes.
 func (c *httpCheck) unannounced() bool { return true }
 
@@ -266,7 +269,7 @@ func (c *httpCheck) unlike(ctx context.Context, t *Target, u *url.URL, from *cor
 	}
 	if a.Error == "" && a.Status != http.StatusServiceUnavailable {
 		if says := clip(a.Body, 120); says != "" && !strings.HasPrefix(says, "<") {
-			f.Because = fmt.Sprintf("the answer says: %s", says)
+			f.Because = answerSays + says
 		}
 		return f
 	}

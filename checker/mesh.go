@@ -83,7 +83,8 @@ func (c *meshCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 			if f.Expected == "" {
 				f.Expected = c.Calls[i].String()
 			}
-			undone = append(undone, c.explained(f, &c.Calls[i], faults, behind, objects.saidWeights(t.Namespace, c.Calls[i].target())))
+			f = explained(f, &c.Calls[i], faults, behind)
+			undone = append(undone, orSaid(f, &c.Calls[i], t, objects))
 		}
 	}
 	fact(ctx, "%d requests were sent", requests)
@@ -132,9 +133,8 @@ func (c *meshCheck) sent(ctx context.Context, k *kube, t *Target) ([]labs.Findin
 }
 
 // explained gives a finding of a call its cause: a fault that is about the same host,
-// then any that it could be, then a proxy that is behind, then, for shares, the weights
-// that are said, then what the call itself knows.
-func (c *meshCheck) explained(f labs.Finding, call *meshCall, faults, behind []labs.Finding, weights labs.Finding) labs.Finding {
+// then any that it could be, then a proxy that is behind, then what the call itself knows.
+func explained(f labs.Finding, call *meshCall, faults, behind []labs.Finding) labs.Finding {
 	host, _, _ := strings.Cut(call.target(), ".")
 	about := slices.IndexFunc(faults, func(f labs.Finding) bool { return hasWord(f.Because, host) || hasWord(f.Because, call.target()) })
 	switch {
@@ -144,10 +144,21 @@ func (c *meshCheck) explained(f labs.Finding, call *meshCall, faults, behind []l
 		return because(f, faults[0])
 	case len(behind) > 0:
 		return because(f, behind[0])
-	case call.Shares != nil && weights.Because != "":
-		return because(f, weights)
 	}
 	return f
+}
+
+// orSaid gives a finding that has no better cause what is said of the call's requests:
+// nothing is wrong with the objects, so that they say something else than is wanted.
+func orSaid(f labs.Finding, call *meshCall, t *Target, objects meshObjects) labs.Finding {
+	said, leads := objects.saidOf(t, call)
+	switch answered := strings.HasPrefix(f.Because, answerSays); {
+	case said.Because == "", f.Because != "" && !answered && call.Shares == nil:
+		return f
+	case answered && leads: // what the program says of itself is nearer than the way to it
+		return f
+	}
+	return because(f, said)
 }
 
 // hasWord reports whether a text has a name in it, as a word of its own.

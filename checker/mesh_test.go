@@ -88,32 +88,12 @@ func TestFaultAboutTheSameHostComesFirst(t *testing.T) {
 	c, err := decodeMesh(t, `calls: [{that: x, url: "http://api/", from: cluster}]`)
 	require.NoError(t, err)
 	faults := []labs.Finding{{Because: "VirtualService orders names no host"}, {Because: "VirtualService v leads to subset v3 of api, which no DestinationRule names"}}
-	f := c.explained(labs.Finding{Expected: "x", Got: "HTTP 503"}, &c.Calls[0], faults, nil, labs.Finding{})
+	f := explained(labs.Finding{Expected: "x", Got: "HTTP 503"}, &c.Calls[0], faults, nil)
 	assert.Equal(t, faults[1].Because, f.Because)
-	f = c.explained(labs.Finding{Expected: "x", Got: "HTTP 503"}, &c.Calls[0], faults[:1], nil, labs.Finding{})
+	f = explained(labs.Finding{Expected: "x", Got: "HTTP 503"}, &c.Calls[0], faults[:1], nil)
 	assert.Equal(t, faults[0].Because, f.Because)
-	f = c.explained(labs.Finding{Expected: "x", Got: "HTTP 503"}, &c.Calls[0], nil, []labs.Finding{{Because: "the proxy is late"}}, labs.Finding{})
+	f = explained(labs.Finding{Expected: "x", Got: "HTTP 503"}, &c.Calls[0], nil, []labs.Finding{{Because: "the proxy is late"}})
 	assert.Equal(t, "the proxy is late", f.Because)
-}
-
-func TestWeightsAreSaid(t *testing.T) {
-	var m meshObjects
-	require.NoError(t, meshRead(&m, `
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: api, namespace: shop}
-spec:
-  hosts: [api]
-  http:
-  - match: [{headers: {x-user: {exact: alpha}}}]
-    route: [{destination: {host: api, subset: v3}}]
-  - route:
-    - {destination: {host: api, subset: v1}, weight: 50}
-    - {destination: {host: api, subset: v2}, weight: 50}
-`))
-	assert.Equal(t, "VirtualService api gives v1 50, v2 50", m.saidWeights("shop", "api").Because)
-	assert.Empty(t, m.saidWeights("shop", "web").Because)
-	assert.Empty(t, m.saidWeights("other", "api").Because)
 }
 
 func TestCountIsJudged(t *testing.T) {
