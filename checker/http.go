@@ -55,6 +55,8 @@ type httpCheck struct {
 	Statuses []int             `yaml:"statuses" doc:"Instead of status: every answer has one of these."`
 	Times    int               `yaml:"times" doc:"How many requests, each on a connection of its own; 1 when it is not given, at most 100."`
 	Expect   []expectation     `yaml:"expect" doc:"What must be true of the answers."`
+
+	atOnce int // how many of the requests may be under way at a time; 0 is 1
 }
 
 // An expectation is CEL over the answers. Variables: status (int), headers (map,

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/kindlab/kindlab/labs"
 )
@@ -128,9 +127,9 @@ func (c *meshCall) ask(ctx context.Context, t *Target, objects meshObjects) (req
 	if err != nil || len(f) > 0 {
 		return 0, f, err
 	}
-	answers, err := c.answers(ctx, func(ctx context.Context, times int) ([]httpAnswer, error) {
+	answers, err := c.answers(func(times int) ([]httpAnswer, error) {
 		some := c.httpCheck
-		some.Times = times
+		some.Times, some.atOnce = times, c.AtOnce
 		if some.From.inCluster() {
 			return some.askCluster(ctx, t, from, u)
 		}
@@ -162,56 +161,31 @@ func (c *meshCall) ask(ctx context.Context, t *Target, objects meshObjects) (req
 	return len(answers), f, err
 }
 
-// portions are the requests as they are sent, one after the other within a portion:
-// each costs a process in the probe. After one that is not answered the rest of its
-// portion is not sent, so where no answer is wanted each is a portion of its own.
+// portions are the requests as they are sent: after one that is not answered the rest
+// of its portion is not, so where no answer is wanted each is a portion of its own.
 func (c *meshCall) portions() []int {
-	left := max(c.Times, 1)
-	most := min(trafficBatch, (left+max(c.AtOnce, 1)-1)/max(c.AtOnce, 1))
+	most := trafficBatch
 	if c.Unanswered {
 		most = 1
 	}
 	var out []int
-	for ; left > 0; left -= most {
+	for left := max(c.Times, 1); left > 0; left -= most {
 		out = append(out, min(most, left))
 	}
 	return out
 }
 
-// answers are those to all requests, some under way at the same time.
-func (c *meshCall) answers(ctx context.Context, send func(ctx context.Context, times int) ([]httpAnswer, error)) ([]httpAnswer, error) {
-	var (
-		mu    sync.Mutex
-		all   []httpAnswer
-		first error
-		wg    sync.WaitGroup
-	)
-	slots := make(chan struct{}, max(c.AtOnce, 1))
+// answers are those to all requests, sent in portions.
+func (c *meshCall) answers(send func(times int) ([]httpAnswer, error)) ([]httpAnswer, error) {
+	var all []httpAnswer
 	for _, times := range c.portions() {
-		slots <- struct{}{}
-		mu.Lock()
-		stop := first != nil || ctx.Err() != nil
-		mu.Unlock()
-		if stop {
-			<-slots
-			break
+		got, err := send(times)
+		all = append(all, got...)
+		if err != nil {
+			return all, err
 		}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			got, err := send(ctx, times)
-			mu.Lock()
-			defer mu.Unlock()
-			all = append(all, got...)
-			if first == nil {
-				first = err
-			}
-		})
 	}
-	wg.Wait()
-	if first == nil {
-		first = ctx.Err()
-	}
-	return all, first
+	return all, nil
 }
 
 // summary counts answers by what came.

@@ -117,9 +117,8 @@ func TestMeshPortions(t *testing.T) {
 		{0, 0, false, []int{1}},
 		{10, 0, false, []int{10}},
 		{60, 1, false, []int{25, 25, 10}},
-		{20, 20, false, []int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
-		{11, 5, false, []int{3, 3, 3, 2}},
-		{100, 5, false, []int{20, 20, 20, 20, 20}},
+		{20, 20, false, []int{20}},
+		{100, 5, false, []int{25, 25, 25, 25}},
 		{3, 0, true, []int{1, 1, 1}},
 	} {
 		call := meshCall{AtOnce: c.atOnce, Unanswered: c.unanswered}

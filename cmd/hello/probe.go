@@ -33,6 +33,7 @@ type probed struct {
 
 const (
 	mostProbings   = 64      // at a time
+	mostProcesses  = 12      // of these in pods' networks: each is a process of 8 MiB, and the probe may have 128
 	maxProbeOutput = 8 << 20 // of one, in bytes
 )
 
@@ -44,7 +45,7 @@ func probe(ctx context.Context, p process, args []string) int {
 	}
 	ctx, cancel := p.untilSignal(ctx)
 	defer cancel()
-	s := &prober{p: p, running: map[int]context.CancelFunc{}, slots: make(chan struct{}, mostProbings)}
+	s := &prober{p: p, running: map[int]context.CancelFunc{}, slots: make(chan struct{}, mostProbings), processes: make(chan struct{}, mostProcesses)}
 	lines := bufio.NewScanner(p.stdin)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -61,9 +62,10 @@ func probe(ctx context.Context, p process, args []string) int {
 }
 
 type prober struct {
-	p     process
-	slots chan struct{}
-	all   sync.WaitGroup
+	p         process
+	slots     chan struct{}
+	processes chan struct{}
+	all       sync.WaitGroup
 
 	mu      sync.Mutex // guards what follows, and stdout
 	running map[int]context.CancelFunc
@@ -123,6 +125,12 @@ func (s *prober) run(ctx context.Context, asked probing) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		select {
+		case s.processes <- struct{}{}:
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+		defer func() { <-s.processes }()
 		err = runInNetwork(ctx, filepath.Join("/proc", pid, "ns", "net"), asked.Args, out)
 		return out.String(), err
 	}
