@@ -83,8 +83,14 @@ func (c *meshCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 			if f.Expected == "" {
 				f.Expected = c.Calls[i].String()
 			}
-			f = explained(f, &c.Calls[i], faults, behind)
-			undone = append(undone, orSaid(f, &c.Calls[i], t, objects))
+			cause := causeOf(&c.Calls[i], faults, behind)
+			if cause == (labs.Finding{}) {
+				cause = saidInstead(f, &c.Calls[i], t, objects)
+			}
+			if cause != (labs.Finding{}) {
+				f = because(f, cause)
+			}
+			undone = append(undone, f)
 		}
 	}
 	fact(ctx, "%d requests were sent", requests)
@@ -93,7 +99,30 @@ func (c *meshCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 	} else {
 		step(ctx, "done: %d of %s came out otherwise, in %s", len(undone), counted(len(c.Calls), "call"), counted(requests, "request"))
 	}
-	return firstOf(undone), nil
+	return firstOf(oncePerCause(undone)), nil
+}
+
+// oncePerCause leaves of findings with the same cause the first, and says how many
+// others there are: who mends the cause mends them all.
+func oncePerCause(all []labs.Finding) []labs.Finding {
+	var out []labs.Finding
+	more := map[string]int{}
+	for _, f := range all {
+		if f.Because == "" || more[f.Because] == 0 {
+			out = append(out, f)
+		}
+		more[f.Because]++
+	}
+	for i, f := range out {
+		switch n := more[f.Because] - 1; {
+		case f.Because == "" || n == 0:
+		case n == 1:
+			out[i].Got += "; one more comes out otherwise, too"
+		default:
+			out[i].Got += fmt.Sprintf("; %d more come out otherwise, too", n)
+		}
+	}
+	return out
 }
 
 // said are the faults among the objects of the namespace.
@@ -132,33 +161,34 @@ func (c *meshCheck) sent(ctx context.Context, k *kube, t *Target) ([]labs.Findin
 	return out, nil
 }
 
-// explained gives a finding of a call its cause: a fault that is about the same host,
-// then any that it could be, then a proxy that is behind, then what the call itself knows.
-func explained(f labs.Finding, call *meshCall, faults, behind []labs.Finding) labs.Finding {
+// causeOf is why a call comes out otherwise, as far as the objects and the proxies show:
+// a fault that is about the same host, then any that it could be, then a proxy that is behind.
+func causeOf(call *meshCall, faults, behind []labs.Finding) labs.Finding {
 	host, _, _ := strings.Cut(call.target(), ".")
 	about := slices.IndexFunc(faults, func(f labs.Finding) bool { return hasWord(f.Because, host) || hasWord(f.Because, call.target()) })
 	switch {
 	case about >= 0:
-		return because(f, faults[about])
+		return faults[about]
 	case len(faults) > 0:
-		return because(f, faults[0])
+		return faults[0]
 	case len(behind) > 0:
-		return because(f, behind[0])
+		return behind[0]
 	}
-	return f
+	return labs.Finding{}
 }
 
-// orSaid gives a finding that has no better cause what is said of the call's requests:
-// nothing is wrong with the objects, so that they say something else than is wanted.
-func orSaid(f labs.Finding, call *meshCall, t *Target, objects meshObjects) labs.Finding {
+// saidInstead is what is said of the requests of a call that comes out otherwise, for
+// a finding that has no better cause: nothing is wrong with the objects, so that they
+// say something else than is wanted.
+func saidInstead(f labs.Finding, call *meshCall, t *Target, objects meshObjects) labs.Finding {
 	said, leads := objects.saidOf(t, call)
 	switch answered := strings.HasPrefix(f.Because, answerSays); {
-	case said.Because == "", f.Because != "" && !answered && call.Shares == nil:
-		return f
+	case f.Because != "" && !answered && call.Shares == nil:
+		return labs.Finding{}
 	case answered && leads: // what the program says of itself is nearer than the way to it
-		return f
+		return labs.Finding{}
 	}
-	return because(f, said)
+	return said
 }
 
 // hasWord reports whether a text has a name in it, as a word of its own.

@@ -88,12 +88,22 @@ func TestFaultAboutTheSameHostComesFirst(t *testing.T) {
 	c, err := decodeMesh(t, `calls: [{that: x, url: "http://api/", from: cluster}]`)
 	require.NoError(t, err)
 	faults := []labs.Finding{{Because: "VirtualService orders names no host"}, {Because: "VirtualService v leads to subset v3 of api, which no DestinationRule names"}}
-	f := explained(labs.Finding{Expected: "x", Got: "HTTP 503"}, &c.Calls[0], faults, nil)
-	assert.Equal(t, faults[1].Because, f.Because)
-	f = explained(labs.Finding{Expected: "x", Got: "HTTP 503"}, &c.Calls[0], faults[:1], nil)
-	assert.Equal(t, faults[0].Because, f.Because)
-	f = explained(labs.Finding{Expected: "x", Got: "HTTP 503"}, &c.Calls[0], nil, []labs.Finding{{Because: "the proxy is late"}})
-	assert.Equal(t, "the proxy is late", f.Because)
+	assert.Equal(t, faults[1], causeOf(&c.Calls[0], faults, nil))
+	assert.Equal(t, faults[0], causeOf(&c.Calls[0], faults[:1], nil))
+	late := labs.Finding{Because: "the proxy is late"}
+	assert.Equal(t, late, causeOf(&c.Calls[0], nil, []labs.Finding{late}))
+	assert.Empty(t, causeOf(&c.Calls[0], nil, nil))
+}
+
+func TestEachCauseIsSaidOnce(t *testing.T) {
+	one := func(got, because string) labs.Finding { return labs.Finding{Got: got, Because: because} }
+	assert.Equal(t, []labs.Finding{
+		one("503; 2 more come out otherwise, too", "tls"), one("404", ""), one("403; one more comes out otherwise, too", "policy"), one("500", ""), one("502", "host"),
+	}, oncePerCause([]labs.Finding{one("503", "tls"), one("404", ""), one("503", "tls"), one("403", "policy"), one("500", ""), one("503", "tls"), one("403", "policy"), one("502", "host")}))
+}
+
+func TestCounted(t *testing.T) {
+	assert.Equal(t, "0 pods, 1 proxy, 2 proxies", counted(0, "pod")+", "+counted(1, "proxy")+", "+counted(2, "proxy"))
 }
 
 func TestCountIsJudged(t *testing.T) {
