@@ -74,7 +74,7 @@ func (c *meshCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 	}
 	requests, undone := 0, []labs.Finding(nil)
 	for i := range c.Calls {
-		n, f, err := c.Calls[i].measure(ctx, k, t, objects)
+		n, f, sure, err := c.Calls[i].measure(ctx, k, t, objects)
 		requests += n
 		if err != nil {
 			return nil, orCause(ctx, err)
@@ -83,7 +83,13 @@ func (c *meshCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 			if f.Expected == "" {
 				f.Expected = c.Calls[i].String()
 			}
-			undone = append(undone, c.explained(f, &c.Calls[i], faults, behind, objects.saidWeights(t.Namespace, c.Calls[i].target())))
+			switch {
+			case sure.Because != "":
+				f = because(f, sure)
+			case n > 0: // where nothing could be sent, the mesh is not the cause
+				f = c.explained(f, &c.Calls[i], faults, behind, objects.saidOf(t.Namespace, &c.Calls[i], f))
+			}
+			undone = append(undone, f)
 		}
 	}
 	fact(ctx, "%d requests were sent", requests)
@@ -132,9 +138,9 @@ func (c *meshCheck) sent(ctx context.Context, k *kube, t *Target) ([]labs.Findin
 }
 
 // explained gives a finding of a call its cause: a fault that is about the same host,
-// then any that it could be, then a proxy that is behind, then, for shares, the weights
-// that are said, then what the call itself knows.
-func (c *meshCheck) explained(f labs.Finding, call *meshCall, faults, behind []labs.Finding, weights labs.Finding) labs.Finding {
+// then any that it could be, then a proxy that is behind, then what is said of what the
+// call expects, then what the call itself knows.
+func (c *meshCheck) explained(f labs.Finding, call *meshCall, faults, behind []labs.Finding, said labs.Finding) labs.Finding {
 	host, _, _ := strings.Cut(call.target(), ".")
 	about := slices.IndexFunc(faults, func(f labs.Finding) bool { return hasWord(f.Because, host) || hasWord(f.Because, call.target()) })
 	switch {
@@ -144,8 +150,8 @@ func (c *meshCheck) explained(f labs.Finding, call *meshCall, faults, behind []l
 		return because(f, faults[0])
 	case len(behind) > 0:
 		return because(f, behind[0])
-	case call.Shares != nil && weights.Because != "":
-		return because(f, weights)
+	case said.Because != "":
+		return because(f, said)
 	}
 	return f
 }

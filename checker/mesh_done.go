@@ -1,0 +1,345 @@
+package checker
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/kindlab/kindlab/labs"
+	api "istio.io/api/networking/v1alpha3"
+	security "istio.io/api/security/v1beta1"
+	meshnet "istio.io/client-go/pkg/apis/networking/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// upstreamTime is the header by which a proxy says how long the answer took that it
+// passes on. One that it makes itself has none.
+const upstreamTime = "X-Envoy-Upstream-Service-Time"
+
+// A meshAsk is a request that came out otherwise than wanted. Some answers say by
+// themselves, with what the objects say, why they are what they are. Then it does not
+// matter what else is wrong.
+type meshAsk struct {
+	*meshReading
+	from   *corev1.Pod // nil: the probe
+	host   string      // whom it means
+	at     *url.URL    // and where it went
+	answer httpAnswer
+}
+
+// sure is the cause that the answer proves; empty when it proves none. meshOnly tells
+// whether the mesh's own configuration is REGISTRY_ONLY, and is asked when it matters.
+func (a *meshAsk) sure(meshOnly func() bool) labs.Finding {
+	for _, cause := range []func() labs.Finding{
+		a.aborted, a.plainText, func() labs.Finding { return a.notListed(meshOnly) },
+	} {
+		if f := cause(); f.Because != "" {
+			return f
+		}
+	}
+	return labs.Finding{}
+}
+
+// caller names who asks in a sentence.
+func (a *meshAsk) caller() string {
+	if a.from == nil {
+		return "the probe"
+	}
+	return "pod " + a.inNamespace(a.from.Name, a.from.Namespace)
+}
+
+// proxied reports whether a proxy stands between the caller and the network.
+func (a *meshAsk) proxied() bool { return a.from != nil && hasProxy(a.from) }
+
+// serviceAsked is the Service that the request went to, with the pods behind it.
+func (a *meshAsk) serviceAsked() (*corev1.Service, []*corev1.Pod) {
+	home := a.namespace
+	if a.from != nil {
+		home = a.from.Namespace
+	}
+	n, is := parseService(a.at.Hostname(), home)
+	if !is {
+		return nil, nil
+	}
+	s := a.service(fullHost(n.service, n.namespace))
+	behind, _ := a.podsBehind(s)
+	return s, behind
+}
+
+// aborted finds the route that answers with an error on purpose.
+func (a *meshAsk) aborted() labs.Finding {
+	if strings.TrimSpace(a.answer.Body) != "fault filter abort" {
+		return labs.Finding{}
+	}
+	for _, v := range own(a.meshReading, a.virtualServices) {
+		for i, h := range v.Spec.Http {
+			if isFor(v, a.host) && h.GetFault().GetAbort().GetHttpStatus() == int32(a.answer.Status) {
+				return labs.Finding{Because: fmt.Sprintf("%s answers with %d itself (fault, abort)", routeName(v, i), a.answer.Status), Look: a.yaml("VirtualService", v)}
+			}
+		}
+	}
+	return labs.Finding{}
+}
+
+// isFor reports whether a VirtualService is for a host.
+func isFor(v *meshnet.VirtualService, host string) bool {
+	return slices.ContainsFunc(v.Spec.Hosts, func(h string) bool {
+		return hostCovers(fullHost(h, v.Namespace), fullHost(host, v.Namespace))
+	})
+}
+
+// plainText finds a caller without a proxy before pods that take only mutual TLS: its
+// connection is cut.
+func (a *meshAsk) plainText() labs.Finding {
+	s, behind := a.serviceAsked()
+	with := proxied(readyOnly(behind))
+	if a.answer.Kind != kindReset && a.answer.Kind != kindOther || a.proxied() || len(with) == 0 {
+		return labs.Finding{}
+	}
+	at, found := servicePort(s, portOf(a.at))
+	if !found {
+		return labs.Finding{}
+	}
+	for _, p := range with {
+		mode, by := a.peerMode(p, podPort(at, with))
+		if mode == security.PeerAuthentication_MutualTLS_STRICT && by != nil {
+			return labs.Finding{Because: fmt.Sprintf("%s lets the pods of Service %s take only mutual TLS (STRICT), and %s, which asks, has no proxy", a.called("PeerAuthentication", by), a.inNamespace(s.Name, s.Namespace), a.caller()),
+				Look: a.yaml("PeerAuthentication", by)}
+		}
+	}
+	return labs.Finding{}
+}
+
+// refused names the policies that are in the way of a request which a proxy refused, and
+// what of the caller does not fit them.
+func (a *meshAsk) refused() labs.Finding {
+	n, is := parseService(a.host, a.namespace)
+	if a.answer.Status != http.StatusForbidden || !strings.HasPrefix(a.answer.Body, "RBAC: access denied") || !is {
+		return labs.Finding{}
+	}
+	pods, _ := a.podsBehind(a.service(fullHost(n.service, n.namespace)))
+	var names, allow, principals []string
+	only := "" // what all that allow anything know a caller by
+	known := true
+	for _, p := range a.policies {
+		if p.Namespace != n.namespace && p.Namespace != meshRoot || len(withLabels(pods, p.Spec.GetSelector().GetMatchLabels())) == 0 {
+			continue
+		}
+		names = append(names, fmt.Sprintf("%s (%s)", p.Name, p.Spec.GetAction()))
+		if p.Spec.GetAction() == security.AuthorizationPolicy_ALLOW && len(p.Spec.Rules) == 0 {
+			continue
+		}
+		by := asksForIdentity(p)
+		known = known && by != "" && p.Spec.GetAction() == security.AuthorizationPolicy_ALLOW
+		only, allow = by, append(allow, p.Name)
+		for _, rule := range p.Spec.Rules {
+			for _, from := range rule.GetFrom() {
+				if len(from.GetSource().GetPrincipals()) == 0 {
+					principals = append(principals, "*") // known in another way
+				}
+				principals = append(principals, from.GetSource().GetPrincipals()...)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return labs.Finding{}
+	}
+	f := labs.Finding{Because: "the proxy of the pods behind it refuses it: for them there is the AuthorizationPolicy " + listed(names),
+		Look: a.look("get authorizationpolicies.security.istio.io", n.namespace, "-o yaml")}
+	switch called := "AuthorizationPolicy " + listed(allow); {
+	case len(allow) == 0 || !known:
+	case !a.proxied():
+		f.Because = fmt.Sprintf("%s lets in whom it knows (%s), and %s, which asks, has no proxy, so nobody says who it is", called, only, a.caller())
+	default:
+		me := fmt.Sprintf("cluster.local/ns/%s/sa/%s", a.from.Namespace, cmp.Or(a.from.Spec.ServiceAccountName, "default"))
+		if !slices.ContainsFunc(principals, func(p string) bool { return principalFits(p, me) }) {
+			f.Because = fmt.Sprintf("%s lets in %s, and %s calls as %s", called, listed(principals), a.caller(), me)
+		}
+	}
+	return f
+}
+
+// principalFits reports whether a name in a policy, of which * may replace an end, is that of a caller.
+func principalFits(pattern, name string) bool {
+	if before, wild := strings.CutSuffix(pattern, "*"); wild {
+		return strings.HasPrefix(name, before)
+	}
+	if after, wild := strings.CutPrefix(pattern, "*"); wild {
+		return strings.HasSuffix(name, after)
+	}
+	return pattern == name
+}
+
+// sidecarOf is the Sidecar that is for a pod; nil when there is none. One with a selector
+// comes before one for all, and that of the namespace before the mesh's.
+func (r *meshReading) sidecarOf(p *corev1.Pod) *meshnet.Sidecar {
+	var found *meshnet.Sidecar
+	level := 0
+	for _, s := range r.sidecars {
+		is := 0
+		switch selects := s.Spec.WorkloadSelector.GetLabels(); {
+		case s.Spec.WorkloadSelector != nil && s.Namespace == p.Namespace && len(withLabels([]*corev1.Pod{p}, selects)) == 1:
+			is = 3
+		case s.Spec.WorkloadSelector == nil && s.Namespace == p.Namespace:
+			is = 2
+		case s.Spec.WorkloadSelector == nil && s.Namespace == meshRoot:
+			is = 1
+		}
+		if is > level || is == level && is > 0 && older(s, found) {
+			found, level = s, is
+		}
+	}
+	return found
+}
+
+// notListed finds a host that the caller's proxy does not know, where it passes on only
+// what it knows: to a port of HTTP it answers 502 then, and cuts everything else.
+func (a *meshAsk) notListed(meshOnly func() bool) labs.Finding {
+	byProxy := a.answer.Status == http.StatusBadGateway && a.answer.Headers[upstreamTime] == "" && strings.TrimSpace(a.answer.Body) == ""
+	if !a.proxied() || !byProxy && a.answer.Kind != kindReset {
+		return labs.Finding{}
+	}
+	s := a.sidecarOf(a.from)
+	only := "the mesh's configuration lets requests go only to known hosts (outboundTrafficPolicy REGISTRY_ONLY)"
+	switch {
+	case s != nil && s.Spec.OutboundTrafficPolicy != nil:
+		if s.Spec.OutboundTrafficPolicy.Mode != api.OutboundTrafficPolicy_REGISTRY_ONLY {
+			return labs.Finding{}
+		}
+		only = a.called("Sidecar", s) + " lets requests go only to known hosts (REGISTRY_ONLY)"
+	case !meshOnly():
+		return labs.Finding{}
+	}
+	f := a.whyUnknown(s)
+	if f.Because != "" {
+		f.Because += ", and " + only
+	}
+	return f
+}
+
+// whyUnknown says why the caller's proxy does not know the host; empty when it does.
+func (a *meshAsk) whyUnknown(s *meshnet.Sidecar) labs.Finding {
+	port, namespace := uint32(portOf(a.at)), a.from.Namespace
+	if n, is := parseService(a.host, namespace); is {
+		if to := a.service(fullHost(n.service, n.namespace)); to != nil {
+			return a.whyServiceUnknown(s, to)
+		}
+	}
+	var near []string
+	byHost := map[string]*meshnet.ServiceEntry{}
+	var other labs.Finding
+	for _, e := range a.serviceEntries {
+		has := slices.ContainsFunc(e.Spec.Hosts, func(h string) bool { return hostCovers(h, a.host) })
+		var ports []string
+		for _, p := range e.Spec.Ports {
+			ports = append(ports, fmt.Sprint(p.GetNumber()))
+		}
+		called, look := a.called("ServiceEntry", e), a.yaml("ServiceEntry", e)
+		switch {
+		case !has && shown(e.Spec.ExportTo, e.Namespace, namespace):
+			for _, h := range e.Spec.Hosts {
+				near, byHost[h] = append(near, h), e
+			}
+		case !has:
+		case !shown(e.Spec.ExportTo, e.Namespace, namespace):
+			other = labs.Finding{Because: fmt.Sprintf("exportTo of %s keeps host %s from namespace %s", called, a.host, namespace), Look: look}
+		case !slices.Contains(ports, fmt.Sprint(port)):
+			other = labs.Finding{Because: fmt.Sprintf("%s does not have port %d of host %s", called, port, a.host), Look: look}
+			if len(ports) > 0 {
+				other.Nearest = "it has port " + listed(ports)
+			}
+		case s != nil && !listsHost(s, namespace, e.Namespace, a.host):
+			return labs.Finding{Because: fmt.Sprintf("no entry of %s (egress) takes in %s/%s", a.called("Sidecar", s), e.Namespace, a.host), Nearest: "it lists " + listed(egressHosts(s)), Look: a.yaml("Sidecar", s)}
+		default:
+			return labs.Finding{} // it is known
+		}
+	}
+	if other.Because != "" {
+		return other
+	}
+	f := labs.Finding{Because: "no ServiceEntry has host " + a.host, Look: a.look("get serviceentries.networking.istio.io", namespace, "")}
+	if h := nearFit(a.host, near); h != "" {
+		f.Nearest, f.Look = fmt.Sprintf("%s has %s", a.called("ServiceEntry", byHost[h]), h), a.yaml("ServiceEntry", byHost[h])
+	}
+	return f
+}
+
+// whyServiceUnknown says why the caller's proxy does not know a Service.
+func (a *meshAsk) whyServiceUnknown(s *meshnet.Sidecar, to *corev1.Service) labs.Finding {
+	called := "Service " + a.inNamespace(to.Name, to.Namespace)
+	if by := exportOf(to); !shown(by, to.Namespace, a.from.Namespace) {
+		return labs.Finding{Because: fmt.Sprintf("annotation %s of %s keeps it from namespace %s", serviceExport, called, a.from.Namespace), Look: a.look("get service "+to.Name, to.Namespace, "-o yaml")}
+	}
+	if s != nil && !listsHost(s, a.from.Namespace, to.Namespace, serviceHost(to)) {
+		return labs.Finding{Because: fmt.Sprintf("no entry of %s (egress) takes in %s/%s", a.called("Sidecar", s), to.Namespace, serviceHost(to)), Nearest: "it lists " + listed(egressHosts(s)), Look: a.yaml("Sidecar", s)}
+	}
+	return labs.Finding{}
+}
+
+// meshOnly reports whether the mesh's own configuration lets requests go only to known hosts.
+func meshOnly(ctx context.Context, k *kube) bool {
+	m, err := k.typed.CoreV1().ConfigMaps(meshRoot).Get(ctx, "istio", metav1.GetOptions{})
+	if err != nil {
+		return false
+	}
+	var config struct {
+		OutboundTrafficPolicy struct {
+			Mode string `json:"mode"`
+		} `json:"outboundTrafficPolicy"`
+	}
+	return yaml.Unmarshal([]byte(m.Data["mesh"]), &config) == nil && config.OutboundTrafficPolicy.Mode == api.OutboundTrafficPolicy_REGISTRY_ONLY.String()
+}
+
+// saidOf is what the routes for a call's host say of what it expects, where nothing is
+// wrong with them but that: shares, or a time.
+func (m meshObjects) saidOf(namespace string, c *meshCall, f labs.Finding) labs.Finding {
+	switch {
+	case c.Shares != nil:
+		return m.saidWeights(namespace, c.target())
+	case f.Because != "" && !strings.HasPrefix(f.Because, theAnswerSays):
+		return labs.Finding{} // something nearer is known
+	case c.isAboutTime() || strings.HasPrefix(f.Got, (httpAnswer{Status: http.StatusGatewayTimeout}).String()):
+		return m.saidTimeout(namespace, c.target())
+	}
+	return labs.Finding{}
+}
+
+// isAboutTime reports whether a call expects its requests to be given up, or to end in time.
+func (c *meshCall) isAboutTime() bool {
+	if wanted, _ := c.wants(http.StatusGatewayTimeout); wanted {
+		return true
+	}
+	return slices.ContainsFunc(c.Expect, func(e expectation) bool { return regexp.MustCompile(`\bms\b`).MatchString(e.True) })
+}
+
+// saidTimeout says after what time the routes for a host give a request up.
+func (m meshObjects) saidTimeout(namespace, host string) labs.Finding {
+	r := &meshReading{meshObjects: m, namespace: namespace}
+	for _, v := range own(r, m.virtualServices) {
+		if len(v.Spec.Http) == 0 || !isFor(v, host) {
+			continue
+		}
+		f := labs.Finding{Because: fmt.Sprintf("no route of VirtualService %s has a timeout", v.Name), Look: r.yaml("VirtualService", v)}
+		if len(v.Spec.Http) == 1 {
+			f.Because = routeName(v, 0) + " has no timeout"
+		}
+		var said []string
+		for i, h := range v.Spec.Http {
+			if h.GetTimeout().AsDuration() > 0 {
+				said = append(said, fmt.Sprintf("%s after %s", routeName(v, i), h.GetTimeout().AsDuration()))
+			}
+		}
+		if len(said) > 0 {
+			f.Because = "a request is given up by " + strings.Join(said, ", by ") + " (timeout)"
+		}
+		return f
+	}
+	return labs.Finding{Because: fmt.Sprintf("no VirtualService of namespace %s is for host %s, so there is no timeout", namespace, host), Look: r.look("get virtualservices", namespace, "")}
+}
