@@ -20,6 +20,7 @@ import (
 	"github.com/kindlab/kindlab/labs"
 	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -141,7 +142,22 @@ func (w *cluster) make(t *testing.T, b broken, name string) (*Engine, error) {
 	if out, err := w.script(t, &target, fill.Replace(b.Run)); err != nil {
 		return nil, fmt.Errorf("its script: %w: %s", err, out)
 	}
+	if b.family == meshFamily {
+		w.settle(t, namespace)
+	}
 	return NewEngine(&target, func() labs.Progress { return nil })
+}
+
+// settle waits until the pods of a namespace are there and the proxies have heard of its
+// objects. Before that requests go wrong for other reasons than the state's own.
+func (w *cluster) settle(t *testing.T, namespace string) {
+	for limit := time.Now().Add(namedWithin); time.Now().Before(limit) && t.Context().Err() == nil; pause(t.Context(), 500*time.Millisecond) {
+		list, err := w.k.typed.AppsV1().Deployments(namespace).List(t.Context(), metav1.ListOptions{})
+		if err == nil && !slices.ContainsFunc(list.Items, func(d appsv1.Deployment) bool { return d.Status.AvailableReplicas == 0 }) {
+			break
+		}
+	}
+	pause(t.Context(), 3*time.Second)
 }
 
 // unmake removes what a state has left.

@@ -19,9 +19,12 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// upstreamTime is the header by which a proxy says how long the answer took that it
-// passes on. One that it makes itself has none.
-const upstreamTime = "X-Envoy-Upstream-Service-Time"
+// Headers by which a proxy says how long the answer took that it passes on (one that it
+// makes itself has none), and that it passed nothing on since that was too much.
+const (
+	upstreamTime = "X-Envoy-Upstream-Service-Time"
+	overloadedBy = "X-Envoy-Overloaded"
+)
 
 // A meshAsk is a request that came out otherwise than wanted. Some answers say by
 // themselves, with what the objects say, why they are what they are. Then it does not
@@ -38,7 +41,7 @@ type meshAsk struct {
 // whether the mesh's own configuration is REGISTRY_ONLY, and is asked when it matters.
 func (a *meshAsk) sure(meshOnly func() bool) labs.Finding {
 	for _, cause := range []func() labs.Finding{
-		a.aborted, a.plainText, func() labs.Finding { return a.notListed(meshOnly) },
+		a.aborted, a.overloaded, a.plainText, func() labs.Finding { return a.notListed(meshOnly) },
 	} {
 		if f := cause(); f.Because != "" {
 			return f
@@ -86,6 +89,51 @@ func (a *meshAsk) aborted() labs.Finding {
 		}
 	}
 	return labs.Finding{}
+}
+
+// overloaded finds the rule whose limit is reached: the proxy says of an answer when it
+// has not passed the request on.
+func (a *meshAsk) overloaded() labs.Finding {
+	s, _ := a.serviceAsked()
+	if a.answer.Headers[overloadedBy] == "" || s == nil {
+		return labs.Finding{}
+	}
+	for _, d := range a.rulesFor(serviceHost(s)) {
+		if limits := limitsOf(d); len(limits) > 0 {
+			return labs.Finding{Because: fmt.Sprintf("%s limits what may be under way at the same time (%s), and this request was one too many", a.called("DestinationRule", d), strings.Join(limits, ", ")), Look: a.yaml("DestinationRule", d)}
+		}
+	}
+	return labs.Finding{}
+}
+
+// limitsOf are the limits of a rule, each as it is written.
+func limitsOf(d *meshnet.DestinationRule) []string {
+	var out []string
+	add := func(p *api.ConnectionPoolSettings) {
+		for _, l := range []struct {
+			name string
+			is   int32
+		}{
+			{"maxConnections", p.GetTcp().GetMaxConnections()},
+			{"http1MaxPendingRequests", p.GetHttp().GetHttp1MaxPendingRequests()},
+			{"http2MaxRequests", p.GetHttp().GetHttp2MaxRequests()},
+		} {
+			if text := fmt.Sprintf("%s %d", l.name, l.is); l.is > 0 && !slices.Contains(out, text) {
+				out = append(out, text)
+			}
+		}
+	}
+	policy := func(p *api.TrafficPolicy) {
+		add(p.GetConnectionPool())
+		for _, port := range p.GetPortLevelSettings() {
+			add(port.GetConnectionPool())
+		}
+	}
+	policy(d.Spec.TrafficPolicy)
+	for _, sub := range d.Spec.Subsets {
+		policy(sub.GetTrafficPolicy())
+	}
+	return out
 }
 
 // isFor reports whether a VirtualService is for a host.
@@ -256,7 +304,7 @@ func (a *meshAsk) whyUnknown(s *meshnet.Sidecar) labs.Finding {
 				other.Nearest = "it has port " + listed(ports)
 			}
 		case s != nil && !listsHost(s, namespace, e.Namespace, a.host):
-			return labs.Finding{Because: fmt.Sprintf("no entry of %s (egress) takes in %s/%s", a.called("Sidecar", s), e.Namespace, a.host), Nearest: "it lists " + listed(egressHosts(s)), Look: a.yaml("Sidecar", s)}
+			return a.unlistedBy(s, e.Namespace, a.host)
 		default:
 			return labs.Finding{} // it is known
 		}
@@ -278,9 +326,21 @@ func (a *meshAsk) whyServiceUnknown(s *meshnet.Sidecar, to *corev1.Service) labs
 		return labs.Finding{Because: fmt.Sprintf("annotation %s of %s keeps it from namespace %s", serviceExport, called, a.from.Namespace), Look: a.look("get service "+to.Name, to.Namespace, "-o yaml")}
 	}
 	if s != nil && !listsHost(s, a.from.Namespace, to.Namespace, serviceHost(to)) {
-		return labs.Finding{Because: fmt.Sprintf("no entry of %s (egress) takes in %s/%s", a.called("Sidecar", s), to.Namespace, serviceHost(to)), Nearest: "it lists " + listed(egressHosts(s)), Look: a.yaml("Sidecar", s)}
+		return a.unlistedBy(s, to.Namespace, serviceHost(to))
 	}
 	return labs.Finding{}
+}
+
+// unlistedBy is the finding for a host that a Sidecar does not list.
+func (a *meshAsk) unlistedBy(s *meshnet.Sidecar, namespace, host string) labs.Finding {
+	f := labs.Finding{Because: fmt.Sprintf("no entry of %s (egress) takes in %s/%s", a.called("Sidecar", s), namespace, host), Nearest: "it lists " + listed(egressHosts(s)), Look: a.yaml("Sidecar", s)}
+	for _, entry := range egressHosts(s) {
+		of, _, _ := strings.Cut(entry, "/")
+		if _, exists := a.namespaceLabels(of); !exists && labs.Nearest(of, []string{namespace}) != "" {
+			f.Nearest = fmt.Sprintf("it lists %s, and there is no namespace %s", entry, of)
+		}
+	}
+	return f
 }
 
 // meshOnly reports whether the mesh's own configuration lets requests go only to known hosts.

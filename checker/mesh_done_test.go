@@ -104,6 +104,11 @@ kind: Sidecar
 metadata: {name: default}
 spec: {outboundTrafficPolicy: {mode: REGISTRY_ONLY}, egress: [{hosts: [./*]}]}`, "client", "ingress.istio-system", "http://ingress.istio-system/api", refused, false,
 			"because no entry of Sidecar default (egress) takes in istio-system/ingress.istio-system.svc.cluster.local" + ends + "\nnearest: it lists ./*\nlook at 'kubectl get sidecar default -o yaml'"},
+		{"a namespace that the Sidecar misspells", `
+kind: Sidecar
+metadata: {name: default}
+spec: {outboundTrafficPolicy: {mode: REGISTRY_ONLY}, egress: [{hosts: [./*, istio-sytem/*]}]}`, "client", "ingress.istio-system", "http://ingress.istio-system/api", refused, false,
+			"because no entry of Sidecar default (egress) takes in istio-system/ingress.istio-system.svc.cluster.local" + ends + "\nnearest: it lists istio-sytem/*, and there is no namespace istio-sytem\nlook at 'kubectl get sidecar default -o yaml'"},
 		{"a Service that the Sidecar lists", `
 kind: Sidecar
 metadata: {name: default}
@@ -146,6 +151,19 @@ spec: {hosts: [orders], http: [{match: [{uri: {prefix: /b}}], name: b, fault: {a
 	assert.Equal(t, "because route b of VirtualService orders answers with 418 itself (fault, abort)\nlook at 'kubectl get virtualservice orders -o yaml'",
 		said(meshAskOf(t, fault, "client", "orders", "http://orders/b", httpAnswer{Status: 418, Body: "fault filter abort"}).sure(never)))
 	assert.Empty(t, said(meshAskOf(t, fault, "client", "orders", "http://orders/b", httpAnswer{Status: 418, Body: "short and stout"}).sure(never)))
+}
+
+func TestMeshRequestIsOneTooMany(t *testing.T) {
+	const limits = `
+kind: DestinationRule
+metadata: {name: orders}
+spec: {host: orders, trafficPolicy: {connectionPool: {tcp: {maxConnections: 1}}}, subsets: [{name: v1, trafficPolicy: {connectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 2}}}}]}`
+	never := func() bool { return false }
+	full := httpAnswer{Status: 503, Headers: map[string]string{overloadedBy: "true"}}
+	assert.Equal(t, "because DestinationRule orders limits what may be under way at the same time (maxConnections 1, http1MaxPendingRequests 2), and this request was one too many\nlook at 'kubectl get destinationrule orders -o yaml'",
+		said(meshAskOf(t, limits, "client", "orders", "http://orders/api", full).sure(never)))
+	assert.Empty(t, said(meshAskOf(t, limits, "client", "orders", "http://orders/api", httpAnswer{Status: 503}).sure(never)), "not for this reason")
+	assert.Empty(t, said(meshAskOf(t, "", "client", "orders", "http://orders/api", full).sure(never)), "nobody limits it here")
 }
 
 func TestMeshRefusedCaller(t *testing.T) {
