@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,20 +62,22 @@ func (c *meshCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 	if err != nil {
 		return nil, err
 	}
-	faults := c.said(ctx, objects, t.Namespace)
+	faults := objects.faults(t.Namespace)
+	c.said(ctx, objects, t.Namespace, faults)
 	behind, err := c.sent(ctx, k, t)
 	if err != nil {
 		return nil, err
 	}
 	if len(c.Calls) == 0 {
-		for i := range faults {
-			faults[i].Expected, faults[i].Got = "objects that fit together", "one that does not"
+		out := findingsOf(faults)
+		for i := range out {
+			out[i].Expected, out[i].Got = "objects that fit together", "one that does not"
 		}
-		return firstOf(append(faults, behind...)), nil
+		return firstOf(append(out, behind...)), nil
 	}
 	requests, undone := 0, []labs.Finding(nil)
 	for i := range c.Calls {
-		n, f, sure, err := c.Calls[i].measure(ctx, k, t, objects)
+		n, f, why, err := c.Calls[i].measure(ctx, k, t, objects)
 		requests += n
 		if err != nil {
 			return nil, orCause(ctx, err)
@@ -84,10 +87,10 @@ func (c *meshCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 				f.Expected = c.Calls[i].String()
 			}
 			switch {
-			case sure.Because != "":
-				f = because(f, sure)
+			case why.sure.Because != "":
+				f = because(f, why.sure)
 			case n > 0: // where nothing could be sent, the mesh is not the cause
-				f = c.explained(f, &c.Calls[i], faults, behind, objects.saidOf(t.Namespace, &c.Calls[i], f))
+				f = c.explained(f, &c.Calls[i], findingsOf(c.Calls[i].possible(faults, why.status)), behind, cmp.Or(objects.saidOf(t.Namespace, &c.Calls[i], f), why.said))
 			}
 			undone = append(undone, f)
 		}
@@ -101,15 +104,20 @@ func (c *meshCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 	return firstOf(undone), nil
 }
 
-// said are the faults among the objects of the namespace.
-func (c *meshCheck) said(ctx context.Context, objects meshObjects, namespace string) []labs.Finding {
-	var out []labs.Finding
-	for _, f := range objects.faults(namespace) {
-		out = append(out, f.finding)
+// said tells of the faults among the objects of the namespace.
+func (c *meshCheck) said(ctx context.Context, objects meshObjects, namespace string, faults []meshFault) {
+	for _, f := range faults {
 		step(ctx, "said: %s", f.finding.Because)
 	}
-	if len(out) == 0 {
+	if len(faults) == 0 {
 		step(ctx, "said: nothing is wrong among %s of the mesh", counted(objects.rules(namespace), "object"))
+	}
+}
+
+func findingsOf(faults []meshFault) []labs.Finding {
+	var out []labs.Finding
+	for _, f := range faults {
+		out = append(out, f.finding)
 	}
 	return out
 }

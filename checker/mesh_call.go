@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 
 	"github.com/kindlab/kindlab/labs"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // A meshCall is some requests and what must become of them: an answer as the kind http
@@ -92,40 +94,40 @@ func (c *meshCall) target() string {
 
 // measure sends the call's requests, and says how many, what came out otherwise, and the
 // cause of it where the answers prove one.
-func (c *meshCall) measure(ctx context.Context, k *kube, t *Target, objects meshObjects) (requests int, f []labs.Finding, sure labs.Finding, err error) {
+func (c *meshCall) measure(ctx context.Context, k *kube, t *Target, objects meshObjects) (requests int, f []labs.Finding, why meshWhy, err error) {
 	var before float64
 	if c.Counts != nil {
 		if before, f, err = c.Counts.read(ctx, k, t); err != nil || len(f) > 0 {
-			return 0, f, sure, err
+			return 0, f, why, err
 		}
 	}
 	if c.Shares != nil {
 		requests, f, err = c.traffic().measure(ctx, t)
 	} else {
-		requests, f, sure, err = c.ask(ctx, k, t, objects)
+		requests, f, why, err = c.ask(ctx, k, t, objects)
 	}
 	if err != nil || c.Counts == nil || len(f) > 0 {
-		return requests, f, sure, err
+		return requests, f, why, err
 	}
 	after, f, err := c.Counts.read(ctx, k, t)
 	if err != nil || len(f) > 0 {
-		return requests, f, sure, err
+		return requests, f, why, err
 	}
 	f, err = c.Counts.judge(ctx, after-before, requests)
-	return requests, f, sure, err
+	return requests, f, why, err
 }
 
 // ask sends the requests and holds the answers against what is expected.
-func (c *meshCall) ask(ctx context.Context, k *kube, t *Target, objects meshObjects) (requests int, f []labs.Finding, sure labs.Finding, err error) {
+func (c *meshCall) ask(ctx context.Context, k *kube, t *Target, objects meshObjects) (requests int, f []labs.Finding, why meshWhy, err error) {
 	u, err := c.parse()
 	if err != nil {
-		return 0, nil, sure, err
+		return 0, nil, why, err
 	}
 	one := c.httpCheck
 	one.Times = 1
 	_, from, f, err := one.sender(ctx, t)
 	if err != nil || len(f) > 0 {
-		return 0, f, sure, err
+		return 0, f, why, err
 	}
 	answers, err := c.answers(ctx, func(ctx context.Context, times int) ([]httpAnswer, error) {
 		some := c.httpCheck
@@ -136,32 +138,43 @@ func (c *meshCall) ask(ctx context.Context, k *kube, t *Target, objects meshObje
 		return some.askHost(ctx, t, u)
 	})
 	if err != nil {
-		return len(answers), nil, sure, err
+		return len(answers), nil, why, err
 	}
 	fact(ctx, "%s: %s", c.That, summary(answers))
+	only := func() bool { return meshOnly(ctx, k) }
 	if c.Unanswered {
 		for _, a := range answers {
 			if a.Error == "" {
-				return len(answers), []labs.Finding{{Expected: c.That, Got: a.String()}}, sure, nil
+				asked := c.asked(t, objects, from, u, a)
+				why.said = cmp.Or(asked.plainTaken(), asked.letOut(only))
+				return len(answers), []labs.Finding{{Expected: c.That, Got: a.String()}}, why, nil
 			}
 			if a.Kind == kindDNS {
-				return len(answers), []labs.Finding{{Expected: c.That, Got: "no such host name", Because: "the name leads nowhere, so that nothing was kept out"}}, sure, nil
+				return len(answers), []labs.Finding{{Expected: c.That, Got: "no such host name", Because: "the name leads nowhere, so that nothing was kept out"}}, why, nil
 			}
 		}
-		return len(answers), nil, sure, nil
+		return len(answers), nil, why, nil
 	}
 	if f := c.unlike(ctx, t, u, from, answers); f != (labs.Finding{}) {
 		f.Expected = fmt.Sprintf("%s: %s", c.That, f.Expected)
-		r := &meshReading{meshObjects: objects, namespace: t.Namespace}
-		asked := &meshAsk{r, from, c.target(), u, answers[c.firstUnlike(answers)]}
-		sure = asked.sure(func() bool { return meshOnly(ctx, k) })
-		return len(answers), []labs.Finding{because(f, cmp.Or(asked.refused(), f))}, sure, nil
+		asked := c.asked(t, objects, from, u, answers[c.firstUnlike(answers)])
+		why.status = asked.answer.Status
+		why.sure, why.said = asked.sure(only), cmp.Or(asked.letIn(), asked.letOut(only))
+		return len(answers), []labs.Finding{because(f, cmp.Or(asked.refused(), f))}, why, nil
 	}
 	f, err = c.disappointed(ctx, answers)
 	for i := range f {
 		f[i].Expected = c.That + ": " + f[i].Expected
 	}
-	return len(answers), f, sure, err
+	if len(f) > 0 {
+		why.said = c.asked(t, objects, from, u, answers[len(answers)-1]).routed()
+	}
+	return len(answers), f, why, err
+}
+
+// asked is a request of the call and its answer.
+func (c *meshCall) asked(t *Target, objects meshObjects, from *corev1.Pod, u *url.URL, answer httpAnswer) *meshAsk {
+	return &meshAsk{&meshReading{meshObjects: objects, namespace: t.Namespace}, from, c, c.target(), u, answer}
 }
 
 // portions are the requests as they are sent, one after the other within a portion:

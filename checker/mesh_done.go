@@ -1,7 +1,6 @@
 package checker
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -32,16 +31,38 @@ const (
 type meshAsk struct {
 	*meshReading
 	from   *corev1.Pod // nil: the probe
-	host   string      // whom it means
-	at     *url.URL    // and where it went
+	call   *meshCall
+	host   string   // whom it means
+	at     *url.URL // and where it went
 	answer httpAnswer
+}
+
+// A meshWhy is what is known of why a call came out otherwise.
+type meshWhy struct {
+	sure   labs.Finding // that the answer proves
+	said   labs.Finding // what the objects say of such a request, when nothing is wrong with them
+	status int          // that came; 0 when none did
+}
+
+// possible are the faults that can be the cause of a status: what only keeps requests out
+// has let none in, and the other way round.
+func (c *meshCall) possible(faults []meshFault, status int) []meshFault {
+	wanted, _ := c.wants(http.StatusForbidden)
+	var not []string
+	switch refused := status == http.StatusForbidden; {
+	case wanted && !refused && status > 0 && status < http.StatusInternalServerError:
+		not = []string{"deny-all", "identity", "token-unread"}
+	case refused && !wanted:
+		not = []string{"token-unasked"}
+	}
+	return slices.DeleteFunc(slices.Clone(faults), func(f meshFault) bool { return slices.Contains(not, f.rule) })
 }
 
 // sure is the cause that the answer proves; empty when it proves none. meshOnly tells
 // whether the mesh's own configuration is REGISTRY_ONLY, and is asked when it matters.
 func (a *meshAsk) sure(meshOnly func() bool) labs.Finding {
 	for _, cause := range []func() labs.Finding{
-		a.aborted, a.overloaded, a.plainText, func() labs.Finding { return a.notListed(meshOnly) },
+		a.aborted, a.unrouted, a.overloaded, a.plainText, func() labs.Finding { return a.notListed(meshOnly) },
 	} {
 		if f := cause(); f.Because != "" {
 			return f
@@ -61,13 +82,27 @@ func (a *meshAsk) caller() string {
 // proxied reports whether a proxy stands between the caller and the network.
 func (a *meshAsk) proxied() bool { return a.from != nil && hasProxy(a.from) }
 
+// home is the namespace by which the caller's short names are completed.
+func (a *meshAsk) home() string {
+	if a.from != nil {
+		return a.from.Namespace
+	}
+	return a.namespace
+}
+
+// fullHost is the host that is meant, as the mesh reads it.
+func (a *meshAsk) fullHost() string {
+	if n, is := parseService(a.host, a.home()); is {
+		if s := a.service(fullHost(n.service, n.namespace)); s != nil {
+			return serviceHost(s)
+		}
+	}
+	return a.host
+}
+
 // serviceAsked is the Service that the request went to, with the pods behind it.
 func (a *meshAsk) serviceAsked() (*corev1.Service, []*corev1.Pod) {
-	home := a.namespace
-	if a.from != nil {
-		home = a.from.Namespace
-	}
-	n, is := parseService(a.at.Hostname(), home)
+	n, is := parseService(a.at.Hostname(), a.home())
 	if !is {
 		return nil, nil
 	}
@@ -83,7 +118,7 @@ func (a *meshAsk) aborted() labs.Finding {
 	}
 	for _, v := range own(a.meshReading, a.virtualServices) {
 		for i, h := range v.Spec.Http {
-			if isFor(v, a.host) && h.GetFault().GetAbort().GetHttpStatus() == int32(a.answer.Status) {
+			if isFor(v, a.fullHost()) && h.GetFault().GetAbort().GetHttpStatus() == int32(a.answer.Status) {
 				return labs.Finding{Because: fmt.Sprintf("%s answers with %d itself (fault, abort)", routeName(v, i), a.answer.Status), Look: a.yaml("VirtualService", v)}
 			}
 		}
@@ -136,11 +171,9 @@ func limitsOf(d *meshnet.DestinationRule) []string {
 	return out
 }
 
-// isFor reports whether a VirtualService is for a host.
+// isFor reports whether a VirtualService is for a full host.
 func isFor(v *meshnet.VirtualService, host string) bool {
-	return slices.ContainsFunc(v.Spec.Hosts, func(h string) bool {
-		return hostCovers(fullHost(h, v.Namespace), fullHost(host, v.Namespace))
-	})
+	return slices.ContainsFunc(v.Spec.Hosts, func(h string) bool { return hostCovers(fullHost(h, v.Namespace), host) })
 }
 
 // plainText finds a caller without a proxy before pods that take only mutual TLS: its
@@ -163,66 +196,6 @@ func (a *meshAsk) plainText() labs.Finding {
 		}
 	}
 	return labs.Finding{}
-}
-
-// refused names the policies that are in the way of a request which a proxy refused, and
-// what of the caller does not fit them.
-func (a *meshAsk) refused() labs.Finding {
-	n, is := parseService(a.host, a.namespace)
-	if a.answer.Status != http.StatusForbidden || !strings.HasPrefix(a.answer.Body, "RBAC: access denied") || !is {
-		return labs.Finding{}
-	}
-	pods, _ := a.podsBehind(a.service(fullHost(n.service, n.namespace)))
-	var names, allow, principals []string
-	only := "" // what all that allow anything know a caller by
-	known := true
-	for _, p := range a.policies {
-		if p.Namespace != n.namespace && p.Namespace != meshRoot || len(withLabels(pods, p.Spec.GetSelector().GetMatchLabels())) == 0 {
-			continue
-		}
-		names = append(names, fmt.Sprintf("%s (%s)", p.Name, p.Spec.GetAction()))
-		if p.Spec.GetAction() == security.AuthorizationPolicy_ALLOW && len(p.Spec.Rules) == 0 {
-			continue
-		}
-		by := asksForIdentity(p)
-		known = known && by != "" && p.Spec.GetAction() == security.AuthorizationPolicy_ALLOW
-		only, allow = by, append(allow, p.Name)
-		for _, rule := range p.Spec.Rules {
-			for _, from := range rule.GetFrom() {
-				if len(from.GetSource().GetPrincipals()) == 0 {
-					principals = append(principals, "*") // known in another way
-				}
-				principals = append(principals, from.GetSource().GetPrincipals()...)
-			}
-		}
-	}
-	if len(names) == 0 {
-		return labs.Finding{}
-	}
-	f := labs.Finding{Because: "the proxy of the pods behind it refuses it: for them there is the AuthorizationPolicy " + listed(names),
-		Look: a.look("get authorizationpolicies.security.istio.io", n.namespace, "-o yaml")}
-	switch called := "AuthorizationPolicy " + listed(allow); {
-	case len(allow) == 0 || !known:
-	case !a.proxied():
-		f.Because = fmt.Sprintf("%s lets in whom it knows (%s), and %s, which asks, has no proxy, so nobody says who it is", called, only, a.caller())
-	default:
-		me := fmt.Sprintf("cluster.local/ns/%s/sa/%s", a.from.Namespace, cmp.Or(a.from.Spec.ServiceAccountName, "default"))
-		if !slices.ContainsFunc(principals, func(p string) bool { return principalFits(p, me) }) {
-			f.Because = fmt.Sprintf("%s lets in %s, and %s calls as %s", called, listed(principals), a.caller(), me)
-		}
-	}
-	return f
-}
-
-// principalFits reports whether a name in a policy, of which * may replace an end, is that of a caller.
-func principalFits(pattern, name string) bool {
-	if before, wild := strings.CutSuffix(pattern, "*"); wild {
-		return strings.HasPrefix(name, before)
-	}
-	if after, wild := strings.CutPrefix(pattern, "*"); wild {
-		return strings.HasSuffix(name, after)
-	}
-	return pattern == name
 }
 
 // sidecarOf is the Sidecar that is for a pod; nil when there is none. One with a selector
@@ -343,6 +316,61 @@ func (a *meshAsk) unlistedBy(s *meshnet.Sidecar, namespace, host string) labs.Fi
 	return f
 }
 
+// letOut says why a host is reached that was not to be known to the caller's proxy.
+func (a *meshAsk) letOut(meshOnly func() bool) labs.Finding {
+	wanted, _ := a.call.wants(http.StatusBadGateway)
+	if !a.call.Unanswered && !wanted || !a.proxied() || a.answer.Error != "" {
+		return labs.Finding{}
+	}
+	s := a.sidecarOf(a.from)
+	look := a.look("get sidecars.networking.istio.io", a.from.Namespace, "-o yaml")
+	switch {
+	case s == nil && !meshOnly():
+		return labs.Finding{Because: fmt.Sprintf("no Sidecar is for %s, and the mesh lets requests go to any host", a.caller()), Look: look}
+	case s != nil && s.Spec.OutboundTrafficPolicy == nil && !meshOnly():
+		return labs.Finding{Because: a.called("Sidecar", s) + " does not say REGISTRY_ONLY, and the mesh lets requests go to any host", Look: a.yaml("Sidecar", s)}
+	case s != nil && s.Spec.OutboundTrafficPolicy != nil && s.Spec.OutboundTrafficPolicy.Mode != api.OutboundTrafficPolicy_REGISTRY_ONLY:
+		return labs.Finding{Because: fmt.Sprintf("%s lets requests go to any host (%s)", a.called("Sidecar", s), s.Spec.OutboundTrafficPolicy.Mode), Look: a.yaml("Sidecar", s)}
+	}
+	for _, e := range a.serviceEntries {
+		if shown(e.Spec.ExportTo, e.Namespace, a.from.Namespace) && slices.ContainsFunc(e.Spec.Hosts, func(h string) bool { return hostCovers(h, a.host) }) {
+			return labs.Finding{Because: fmt.Sprintf("%s makes host %s known", a.called("ServiceEntry", e), a.host), Look: a.yaml("ServiceEntry", e)}
+		}
+	}
+	if to, _ := a.serviceAsked(); s != nil && to != nil && shown(exportOf(to), to.Namespace, a.from.Namespace) && listsHost(s, a.from.Namespace, to.Namespace, serviceHost(to)) {
+		f := labs.Finding{Because: fmt.Sprintf("%s lists Service %s", a.called("Sidecar", s), a.inNamespace(to.Name, to.Namespace)), Nearest: "it lists " + listed(egressHosts(s)), Look: a.yaml("Sidecar", s)}
+		if len(s.Spec.Egress) == 0 {
+			f.Because, f.Nearest = fmt.Sprintf("%s lists no hosts (egress), so it lists all, Service %s among them", a.called("Sidecar", s), a.inNamespace(to.Name, to.Namespace)), ""
+		}
+		return f
+	}
+	return labs.Finding{}
+}
+
+// plainTaken says why a caller without a proxy is answered that was not to be.
+func (a *meshAsk) plainTaken() labs.Finding {
+	s, behind := a.serviceAsked()
+	with := proxied(readyOnly(behind))
+	if !a.call.Unanswered || a.proxied() || a.answer.Error != "" || s == nil || len(behind) > 0 && isGateway(behind[0]) {
+		return labs.Finding{}
+	}
+	if len(with) == 0 {
+		if len(readyOnly(behind)) == 0 {
+			return labs.Finding{}
+		}
+		return labs.Finding{Because: fmt.Sprintf("the pods of Service %s have no proxy, and take what comes", a.inNamespace(s.Name, s.Namespace)), Look: a.look("get pods", s.Namespace, "")}
+	}
+	at, found := servicePort(s, portOf(a.at))
+	mode, by := a.peerMode(with[0], podPort(at, with))
+	switch {
+	case !found || mode == security.PeerAuthentication_MutualTLS_STRICT:
+		return labs.Finding{}
+	case by == nil:
+		return labs.Finding{Because: fmt.Sprintf("no PeerAuthentication says how the pods of Service %s are called, so they take plain text too", a.inNamespace(s.Name, s.Namespace)), Look: a.look("get peerauthentications", s.Namespace, "")}
+	}
+	return labs.Finding{Because: fmt.Sprintf("%s lets the pods of Service %s take plain text (%s)", a.called("PeerAuthentication", by), a.inNamespace(s.Name, s.Namespace), mode), Look: a.yaml("PeerAuthentication", by)}
+}
+
 // meshOnly reports whether the mesh's own configuration lets requests go only to known hosts.
 func meshOnly(ctx context.Context, k *kube) bool {
 	m, err := k.typed.CoreV1().ConfigMaps(meshRoot).Get(ctx, "istio", metav1.GetOptions{})
@@ -383,7 +411,7 @@ func (c *meshCall) isAboutTime() bool {
 func (m meshObjects) saidTimeout(namespace, host string) labs.Finding {
 	r := &meshReading{meshObjects: m, namespace: namespace}
 	for _, v := range own(r, m.virtualServices) {
-		if len(v.Spec.Http) == 0 || !isFor(v, host) {
+		if len(v.Spec.Http) == 0 || !isFor(v, fullHost(host, namespace)) {
 			continue
 		}
 		f := labs.Finding{Because: fmt.Sprintf("no route of VirtualService %s has a timeout", v.Name), Look: r.yaml("VirtualService", v)}

@@ -36,7 +36,9 @@ func meshAskOf(t *testing.T, more, pod, host, at string, answer httpAnswer) *mes
 		}
 	}
 	require.True(t, from != nil || pod == "", "no pod %s", pod)
-	return &meshAsk{&meshReading{meshObjects: m, namespace: "shop"}, from, host, u, answer}
+	call := &meshCall{}
+	call.From = origin{Where: fromCluster}
+	return &meshAsk{&meshReading{meshObjects: m, namespace: "shop"}, from, call, host, u, answer}
 }
 
 func said(f labs.Finding) string {
@@ -171,22 +173,181 @@ func TestMeshRefusedCaller(t *testing.T) {
 	policy := func(name, spec string) string {
 		return "\n---\nkind: AuthorizationPolicy\nmetadata: {name: " + name + "}\nspec: {selector: {matchLabels: {app: orders}}, " + spec + "}\n---\n"
 	}
+	const all = "because the proxy of the pods behind it refuses it: for them there is the AuthorizationPolicy "
 	const look = "\nlook at 'kubectl get authorizationpolicies.security.istio.io -o yaml'"
+	const lookWeb = "\nlook at 'kubectl get authorizationpolicy web-reads -o yaml'"
+	const lookAll = "\nlook at 'kubectl get authorizationpolicy all -o yaml'"
 	web := policy("web-reads", `rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/web]}}]}]`)
+	const other = "because AuthorizationPolicy web-reads lets in cluster.local/ns/shop/sa/web, and pod client calls as cluster.local/ns/shop/sa/default" + lookWeb
+	to := func(action, operation string) string {
+		return policy("all", "action: "+action+", rules: [{to: [{operation: {"+operation+"}}]}]")
+	}
 	for _, c := range []struct{ name, objects, pod, says string }{
-		{"no proxy", web + meshOutsider, "outsider", "because AuthorizationPolicy web-reads lets in whom it knows (principals), and pod outsider, which asks, has no proxy, so nobody says who it is" + look},
-		{"another account", web, "client", "because AuthorizationPolicy web-reads lets in cluster.local/ns/shop/sa/web, and pod client calls as cluster.local/ns/shop/sa/default" + look},
-		{"beside one that allows nothing", web + policy("nothing", "rules: []"), "client", "because AuthorizationPolicy web-reads lets in cluster.local/ns/shop/sa/web, and pod client calls as cluster.local/ns/shop/sa/default" + look},
-		{"beside one that denies", web + policy("no-env", `action: DENY, rules: [{to: [{operation: {paths: [/env]}}]}]`), "client", "because the proxy of the pods behind it refuses it: for them there is the AuthorizationPolicy web-reads (ALLOW) and no-env (DENY)" + look},
-		{"the account fits, something else does not", policy("all", `rules: [{from: [{source: {principals: ["cluster.local/ns/shop/*"]}}], to: [{operation: {methods: [POST]}}]}]`), "client", "because the proxy of the pods behind it refuses it: for them there is the AuthorizationPolicy all (ALLOW)" + look},
-		{"known in another way", policy("all", `rules: [{from: [{source: {namespaces: [front]}}]}]`), "client", "because the proxy of the pods behind it refuses it: for them there is the AuthorizationPolicy all (ALLOW)" + look},
+		{"no proxy", web + meshOutsider, "outsider", "because AuthorizationPolicy web-reads lets in whom it knows (principals), and pod outsider, which asks, has no proxy, so nobody says who it is" + lookWeb},
+		{"another account", web, "client", other},
+		{"beside one that allows nothing", web + policy("nothing", "rules: []"), "client", other},
+		{"beside one that denies something else", web + policy("no-env", `action: DENY, rules: [{to: [{operation: {paths: [/env]}}]}]`), "client", other},
+		{"denied", web + to("DENY", `paths: ["/*"]`), "client", "because AuthorizationPolicy all denies GET /api" + lookAll},
+		{"another namespace", policy("all", `rules: [{from: [{source: {namespaces: [front]}}]}]`), "client", "because AuthorizationPolicy all lets in namespace front, and pod client is of namespace shop" + lookAll},
+		{"the account fits, the method does not", policy("all", `rules: [{from: [{source: {principals: ["cluster.local/ns/shop/*"]}}], to: [{operation: {methods: [POST, get]}}]}]`), "client", "because AuthorizationPolicy all allows the method POST, get, and this is GET" + lookAll},
+		{"another path", to("ALLOW", "methods: [GET], paths: [/orders, /basket/*]"), "client", "because AuthorizationPolicy all allows the path /orders, /basket/*, and this is /api" + lookAll},
+		{"another port", to("ALLOW", `ports: ["9090"]`), "client", "because AuthorizationPolicy all allows the port 9090, and this is 8080" + lookAll},
+		{"all but this", to("ALLOW", `notPaths: ["/api*"]`), "client", "because AuthorizationPolicy all allows the path unless it is /api*, and this is /api" + lookAll},
+		{"the nearer of two operations", policy("all", `rules: [{to: [{operation: {methods: [PUT], paths: [/x]}}, {operation: {methods: [GET], paths: [/y]}}]}]`), "client", "because AuthorizationPolicy all allows the path /y, and this is /api" + lookAll},
+		{"two things", to("ALLOW", "methods: [POST], paths: [/orders]"), "client", all + "all (ALLOW)" + look},
+		{"what is not known here", policy("all", `rules: [{when: [{key: "request.headers[x]", values: [v1]}]}]`), "client", all + "all (ALLOW)" + look},
+		{"it should fit", to("ALLOW", "methods: [GET]"), "client", all + "all (ALLOW)" + look},
 		{"no policy here", "", "client", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			assert.Equal(t, c.says, said(meshAskOf(t, c.objects, c.pod, "orders", "http://orders/api", refusal).refused()))
+			assert.Equal(t, c.says, said(meshAskOf(t, c.objects, c.pod, "orders", "http://orders/api?x=y", refusal).refused()))
 		})
 	}
 	assert.Empty(t, said(meshAskOf(t, web, "client", "orders", "http://orders/api", httpAnswer{Status: 403, Body: "no"}).refused()), "the program itself refuses")
+}
+
+func TestMeshCallerIsLetIn(t *testing.T) {
+	policy := func(name, spec string) string {
+		return "\n---\nkind: AuthorizationPolicy\nmetadata: {name: " + name + "}\nspec: {" + spec + "}\n---\n"
+	}
+	const orders, lookReads = "selector: {matchLabels: {app: orders}}, ", "\nlook at 'kubectl get authorizationpolicy reads -o yaml'"
+	for _, c := range []struct{ name, objects, says string }{
+		{"nobody says anything", "", "because no AuthorizationPolicy is for the pods of Service orders\nlook at 'kubectl get authorizationpolicies.security.istio.io -o yaml'"},
+		{"for the pods that call", policy("reads", "selector: {matchLabels: {app: client}}"), "because no AuthorizationPolicy is for the pods of Service orders\nnearest: AuthorizationPolicy reads is for the pods with app=client\nlook at 'kubectl get authorizationpolicies.security.istio.io -o yaml'"},
+		{"two rules in place of one", policy("reads", orders+`rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/web]}}]}, {to: [{operation: {methods: [GET]}}]}]`), "because rule 2 of AuthorizationPolicy reads allows GET /api to pod client\nnearest: it has no from, so it is for everybody" + lookReads},
+		{"more than is wanted", policy("reads", orders+`rules: [{from: [{source: {namespaces: [shop]}}]}]`), "because the rule of AuthorizationPolicy reads allows GET /api to pod client\nnearest: it has no to, so it allows everything" + lookReads},
+		{"everything", policy("reads", "rules: [{}]"), "because the rule of AuthorizationPolicy reads allows GET /api to pod client\nnearest: it has neither from nor to, so it allows everything to everybody" + lookReads},
+		{"another path is denied", policy("reads", orders+`action: DENY, rules: [{to: [{operation: {paths: [/apis]}}]}]`), "because AuthorizationPolicy reads denies the path /apis, and this is /api" + lookReads},
+		{"somebody else is kept out", policy("reads", orders+`action: DENY, rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/web]}}]}]`), "because AuthorizationPolicy reads keeps out cluster.local/ns/shop/sa/web, and pod client calls as cluster.local/ns/shop/sa/default" + lookReads},
+		{"what is not known here", policy("reads", orders+`rules: [{when: [{key: "request.headers[x]", values: [v1]}]}]`), ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := meshAskOf(t, c.objects, "client", "orders", "http://orders/api", httpAnswer{Status: 200})
+			a.call.Status = 403
+			assert.Equal(t, c.says, said(a.letIn()))
+			a.call.Status = 404
+			assert.Empty(t, said(a.letIn()), "no refusal is expected")
+		})
+	}
+}
+
+func TestMeshFaultFitsWhatHappened(t *testing.T) {
+	faults := []meshFault{{rule: "deny-all"}, {rule: "token-unasked"}, {rule: "selector"}}
+	rules := func(status, wanted int) (out []string) {
+		c := &meshCall{}
+		c.Status = wanted
+		for _, f := range c.possible(faults, status) {
+			out = append(out, f.rule)
+		}
+		return out
+	}
+	assert.Equal(t, []string{"token-unasked", "selector"}, rules(200, 403))
+	assert.Equal(t, []string{"deny-all", "selector"}, rules(403, 200))
+	assert.Equal(t, []string{"deny-all", "token-unasked", "selector"}, rules(503, 200))
+	assert.Equal(t, []string{"deny-all", "token-unasked", "selector"}, rules(0, 403), "nothing came")
+}
+
+func TestMeshCallerIsLetOut(t *testing.T) {
+	sidecar := func(spec string) string {
+		return "\n---\nkind: Sidecar\nmetadata: {name: default}\nspec: {" + spec + "}\n---\n"
+	}
+	const look = "\nlook at 'kubectl get sidecar default -o yaml'"
+	for _, c := range []struct {
+		name, objects, host, at string
+		meshOnly                bool
+		says                    string
+	}{
+		{"nobody says anything", "", "rates.example.com", "http://rates.example.com/", false, "because no Sidecar is for pod client, and the mesh lets requests go to any host\nlook at 'kubectl get sidecars.networking.istio.io -o yaml'"},
+		{"the mode is missing", sidecar("egress: [{hosts: [./*]}]"), "rates.example.com", "http://rates.example.com/", false, "because Sidecar default does not say REGISTRY_ONLY, and the mesh lets requests go to any host" + look},
+		{"the other mode", sidecar("outboundTrafficPolicy: {mode: ALLOW_ANY}"), "rates.example.com", "http://rates.example.com/", true, "because Sidecar default lets requests go to any host (ALLOW_ANY)" + look},
+		{"an entry", sidecar("outboundTrafficPolicy: {mode: REGISTRY_ONLY}") + `
+kind: ServiceEntry
+metadata: {name: rates}
+spec: {hosts: [rates.example.com, news.example.com], ports: [{number: 80, name: http, protocol: HTTP}]}`, "news.example.com", "http://news.example.com/", false, "because ServiceEntry rates makes host news.example.com known\nlook at 'kubectl get serviceentry rates -o yaml'"},
+		{"a Service that is listed", sidecar("outboundTrafficPolicy: {mode: REGISTRY_ONLY}, egress: [{hosts: [./*, istio-system/*]}]"), "ingress.istio-system", "http://ingress.istio-system/", false, "because Sidecar default lists Service ingress in namespace istio-system\nnearest: it lists ./* and istio-system/*" + look},
+		{"nothing is listed, so all is", sidecar("outboundTrafficPolicy: {mode: REGISTRY_ONLY}"), "ingress.istio-system", "http://ingress.istio-system/", false, "because Sidecar default lists no hosts (egress), so it lists all, Service ingress in namespace istio-system among them" + look},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := meshAskOf(t, c.objects, "client", c.host, c.at, httpAnswer{Status: 200})
+			a.call.Unanswered = true
+			assert.Equal(t, c.says, said(a.letOut(func() bool { return c.meshOnly })))
+			a.call.Unanswered, a.call.Status = false, 502
+			assert.Equal(t, c.says, said(a.letOut(func() bool { return c.meshOnly })))
+			a.call.Status = 0
+			assert.Empty(t, said(a.letOut(func() bool { return c.meshOnly })), "it was to be reached")
+		})
+	}
+}
+
+func TestMeshPlainTextIsTaken(t *testing.T) {
+	const says = "lets the pods of Service orders take plain text (PERMISSIVE)\nlook at 'kubectl get peerauthentication "
+	for objects, wants := range map[string]string{
+		"": "because no PeerAuthentication says how the pods of Service orders are called, so they take plain text too\nlook at 'kubectl get peerauthentications'",
+		`
+kind: PeerAuthentication
+metadata: {name: default}
+spec: {mtls: {mode: PERMISSIVE}}`: "because PeerAuthentication default " + says + "default -o yaml'",
+		`
+kind: PeerAuthentication
+metadata: {name: default}
+spec: {mtls: {mode: STRICT}}
+---
+kind: PeerAuthentication
+metadata: {name: orders}
+spec: {selector: {matchLabels: {app: orders}}, portLevelMtls: {"8080": {mode: PERMISSIVE}}}`: "because PeerAuthentication orders " + says + "orders -o yaml'",
+	} {
+		a := meshAskOf(t, meshOutsider+objects, "outsider", "orders", "http://orders/api", httpAnswer{Status: 200})
+		a.call.Unanswered = true
+		assert.Equal(t, wants, said(a.plainTaken()))
+	}
+}
+
+func TestMeshRouteThatTakesARequest(t *testing.T) {
+	const routes = meshVersions + `
+kind: VirtualService
+metadata: {name: orders}
+spec:
+  hosts: [orders]
+  http:
+  - {name: testers, match: [{headers: {x-tester: {exact: "yes"}}}, {uri: {prefix: /TEST}, ignoreUriCase: true}], route: [{destination: {host: orders, subset: v2}}]}
+  - {match: [{uri: {regex: "/a.*"}, queryParams: {q: {exact: "1"}}, method: {exact: POST}}], route: [{destination: {host: orders}}]}
+  - {match: [{uri: {exact: /api}}], route: [{destination: {host: orders, subset: v1}}, {destination: {host: orders, subset: v2}}]}
+---
+kind: VirtualService
+metadata: {name: orders, namespace: front}
+spec: {hosts: [orders], http: [{route: [{destination: {host: orders}}]}]}
+`
+	const look = "\nlook at 'kubectl get virtualservice orders -o yaml'"
+	for _, c := range []struct{ name, method, header, at, says string }{
+		{"a header", "", "yes", "http://orders/api", "because route testers of VirtualService orders takes GET /api, and leads to orders (subset v2)" + look},
+		{"another value", "", "Yes", "http://orders/api", "because route 3 of VirtualService orders takes GET /api, and leads to orders (subset v1) and orders (subset v2)" + look},
+		{"no regard to case", "", "", "http://orders/test/1", "because route testers of VirtualService orders takes GET /test/1, and leads to orders (subset v2)" + look},
+		{"all at once", "POST", "", "http://orders/abc?q=1", "because route 2 of VirtualService orders takes POST /abc, and leads to orders" + look},
+		{"but for one", "GET", "", "http://orders/abc?q=1", ""},
+		{"and for another", "POST", "", "http://orders/abc?q=2", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := meshAskOf(t, routes, "client", "orders", c.at, httpAnswer{Status: 404})
+			a.call.Method = c.method
+			if c.header != "" {
+				a.call.Headers = map[string]string{"X-Tester": c.header}
+			}
+			assert.Equal(t, c.says, said(a.routed()))
+			if c.says == "" {
+				assert.Equal(t, "because no route of VirtualService orders fits "+a.String()+look, said(a.unrouted()))
+			} else {
+				assert.Empty(t, said(a.unrouted()))
+			}
+		})
+	}
+	const one = meshDoor + `
+kind: VirtualService
+metadata: {name: front}
+spec: {hosts: [shop.example.com], gateways: [door], http: [{match: [{uri: {prefix: /order/}}], route: [{destination: {host: orders}}]}]}`
+	a := meshAskOf(t, one, "", "shop.example.com", "http://ingress.istio-system/orders/1", httpAnswer{Status: 404})
+	assert.Equal(t, "because no route of VirtualService front fits GET /orders/1\nnearest: the route of VirtualService front is for a path that begins with /order/\nlook at 'kubectl get virtualservice front -o yaml'", said(a.unrouted()))
+	a.answer.Headers = map[string]string{upstreamTime: "1"}
+	assert.Empty(t, said(a.unrouted()), "the program itself has no such page")
 }
 
 func TestMeshTimeoutIsSaid(t *testing.T) {

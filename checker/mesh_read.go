@@ -134,7 +134,7 @@ func count[T metav1.Object](all []T, namespace string) int { return len(within(a
 // saidWeights says how the first VirtualService for a host shares its requests out.
 func (m meshObjects) saidWeights(namespace, host string) labs.Finding {
 	for _, v := range within(m.virtualServices, namespace) {
-		if !isFor(v, host) {
+		if !isFor(v, fullHost(host, namespace)) {
 			continue
 		}
 		for _, r := range v.Spec.Http {
