@@ -248,13 +248,18 @@ func (c *httpCheck) wants(status int) (bool, string) {
 	return slices.Contains(c.Statuses, status), strings.Join(all, " or ")
 }
 
-// unlike is the finding when an answer is missing or has another status.
-func (c *httpCheck) unlike(ctx context.Context, t *Target, u *url.URL, from *corev1.Pod, answers []httpAnswer) labs.Finding {
-	_, wanted := c.wants(0)
-	i := slices.IndexFunc(answers, func(a httpAnswer) bool {
+// firstUnlike is the first answer that is missing or has another status; -1 when all are as wanted.
+func (c *httpCheck) firstUnlike(answers []httpAnswer) int {
+	return slices.IndexFunc(answers, func(a httpAnswer) bool {
 		ok, _ := c.wants(a.Status)
 		return a.Error != "" || !ok
 	})
+}
+
+// unlike is the finding when an answer is missing or has another status.
+func (c *httpCheck) unlike(ctx context.Context, t *Target, u *url.URL, from *corev1.Pod, answers []httpAnswer) labs.Finding {
+	_, wanted := c.wants(0)
+	i := c.firstUnlike(answers)
 	if i < 0 {
 		return labs.Finding{}
 	}

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,20 +62,22 @@ func (c *meshCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 	if err != nil {
 		return nil, err
 	}
-	faults := c.said(ctx, objects, t.Namespace)
+	faults := objects.faults(t.Namespace)
+	c.said(ctx, objects, t.Namespace, faults)
 	behind, err := c.sent(ctx, k, t)
 	if err != nil {
 		return nil, err
 	}
 	if len(c.Calls) == 0 {
-		for i := range faults {
-			faults[i].Expected, faults[i].Got = "objects that fit together", "one that does not"
+		out := findingsOf(faults)
+		for i := range out {
+			out[i].Expected, out[i].Got = "objects that fit together", "one that does not"
 		}
-		return firstOf(append(faults, behind...)), nil
+		return firstOf(append(out, behind...)), nil
 	}
 	requests, undone := 0, []labs.Finding(nil)
 	for i := range c.Calls {
-		n, f, err := c.Calls[i].measure(ctx, k, t, objects)
+		n, f, why, err := c.Calls[i].measure(ctx, k, t, objects)
 		requests += n
 		if err != nil {
 			return nil, orCause(ctx, err)
@@ -83,12 +86,12 @@ func (c *meshCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 			if f.Expected == "" {
 				f.Expected = c.Calls[i].String()
 			}
-			cause := causeOf(&c.Calls[i], faults, behind)
-			if cause == (labs.Finding{}) {
-				cause = saidInstead(f, &c.Calls[i], t, objects)
-			}
-			if cause != (labs.Finding{}) {
-				f = because(f, cause)
+			switch {
+			case why.sure.Because != "":
+				f = because(f, why.sure)
+			case n > 0: // where nothing could be sent, the mesh is not the cause
+				possible := findingsOf(c.Calls[i].possible(faults, why.status))
+				f = because(f, cmp.Or(causeOf(&c.Calls[i], possible, behind), objects.saidOf(t.Namespace, &c.Calls[i], f), why.said, f))
 			}
 			undone = append(undone, f)
 		}
@@ -125,15 +128,20 @@ func oncePerCause(all []labs.Finding) []labs.Finding {
 	return out
 }
 
-// said are the faults among the objects of the namespace.
-func (c *meshCheck) said(ctx context.Context, objects meshObjects, namespace string) []labs.Finding {
-	var out []labs.Finding
-	for _, f := range objects.faults(namespace) {
-		out = append(out, f.finding)
+// said tells of the faults among the objects of the namespace.
+func (c *meshCheck) said(ctx context.Context, objects meshObjects, namespace string, faults []meshFault) {
+	for _, f := range faults {
 		step(ctx, "said: %s", f.finding.Because)
 	}
-	if len(out) == 0 {
+	if len(faults) == 0 {
 		step(ctx, "said: nothing is wrong among %s of the mesh", counted(objects.rules(namespace), "object"))
+	}
+}
+
+func findingsOf(faults []meshFault) []labs.Finding {
+	var out []labs.Finding
+	for _, f := range faults {
+		out = append(out, f.finding)
 	}
 	return out
 }
@@ -175,20 +183,6 @@ func causeOf(call *meshCall, faults, behind []labs.Finding) labs.Finding {
 		return behind[0]
 	}
 	return labs.Finding{}
-}
-
-// saidInstead is what is said of the requests of a call that comes out otherwise, for
-// a finding that has no better cause: nothing is wrong with the objects, so that they
-// say something else than is wanted.
-func saidInstead(f labs.Finding, call *meshCall, t *Target, objects meshObjects) labs.Finding {
-	said, leads := objects.saidOf(t, call)
-	switch answered := strings.HasPrefix(f.Because, answerSays); {
-	case f.Because != "" && !answered && call.Shares == nil:
-		return labs.Finding{}
-	case answered && leads: // what the program says of itself is nearer than the way to it
-		return labs.Finding{}
-	}
-	return said
 }
 
 // hasWord reports whether a text has a name in it, as a word of its own.

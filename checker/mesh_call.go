@@ -5,11 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"slices"
+	"net/url"
 	"strings"
 
 	"github.com/kindlab/kindlab/labs"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // A meshCall is some requests and what must become of them: an answer as the kind http
@@ -91,41 +91,42 @@ func (c *meshCall) target() string {
 	return ""
 }
 
-// measure sends the call's requests, and says how many and what came out otherwise.
-func (c *meshCall) measure(ctx context.Context, k *kube, t *Target, objects meshObjects) (requests int, f []labs.Finding, err error) {
+// measure sends the call's requests, and says how many, what came out otherwise, and the
+// cause of it where the answers prove one.
+func (c *meshCall) measure(ctx context.Context, k *kube, t *Target, objects meshObjects) (requests int, f []labs.Finding, why meshWhy, err error) {
 	var before float64
 	if c.Counts != nil {
 		if before, f, err = c.Counts.read(ctx, k, t); err != nil || len(f) > 0 {
-			return 0, f, err
+			return 0, f, why, err
 		}
 	}
 	if c.Shares != nil {
 		requests, f, err = c.traffic().measure(ctx, t)
 	} else {
-		requests, f, err = c.ask(ctx, t, objects)
+		requests, f, why, err = c.ask(ctx, k, t, objects)
 	}
 	if err != nil || c.Counts == nil || len(f) > 0 {
-		return requests, f, err
+		return requests, f, why, err
 	}
 	after, f, err := c.Counts.read(ctx, k, t)
 	if err != nil || len(f) > 0 {
-		return requests, f, err
+		return requests, f, why, err
 	}
 	f, err = c.Counts.judge(ctx, after-before, requests)
-	return requests, f, err
+	return requests, f, why, err
 }
 
 // ask sends the requests and holds the answers against what is expected.
-func (c *meshCall) ask(ctx context.Context, t *Target, objects meshObjects) (requests int, f []labs.Finding, err error) {
+func (c *meshCall) ask(ctx context.Context, k *kube, t *Target, objects meshObjects) (requests int, f []labs.Finding, why meshWhy, err error) {
 	u, err := c.parse()
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, why, err
 	}
 	one := c.httpCheck
 	one.Times = 1
 	_, from, f, err := one.sender(ctx, t)
 	if err != nil || len(f) > 0 {
-		return 0, f, err
+		return 0, f, why, err
 	}
 	answers, err := c.answers(func(times int) ([]httpAnswer, error) {
 		some := c.httpCheck
@@ -136,29 +137,48 @@ func (c *meshCall) ask(ctx context.Context, t *Target, objects meshObjects) (req
 		return some.askHost(ctx, t, u)
 	})
 	if err != nil {
-		return len(answers), nil, err
+		return len(answers), nil, why, err
 	}
 	fact(ctx, "%s: %s", c.That, summary(answers))
+	only := func() bool { return meshOnly(ctx, k) }
 	if c.Unanswered {
 		for _, a := range answers {
 			if a.Error == "" {
-				return len(answers), []labs.Finding{{Expected: c.That, Got: a.String()}}, nil
+				asked := c.asked(t, objects, from, u, a)
+				why.said = cmp.Or(asked.plainTaken(), asked.letOut(only))
+				return len(answers), []labs.Finding{{Expected: c.That, Got: a.String()}}, why, nil
 			}
 			if a.Kind == kindDNS {
-				return len(answers), []labs.Finding{{Expected: c.That, Got: "no such host name", Because: "the name leads nowhere, so that nothing was kept out"}}, nil
+				return len(answers), []labs.Finding{{Expected: c.That, Got: "no such host name", Because: "the name leads nowhere, so that nothing was kept out"}}, why, nil
 			}
 		}
-		return len(answers), nil, nil
+		return len(answers), nil, why, nil
 	}
 	if f := c.unlike(ctx, t, u, from, answers); f != (labs.Finding{}) {
 		f.Expected = fmt.Sprintf("%s: %s", c.That, f.Expected)
-		return len(answers), []labs.Finding{c.orPolicy(t, f, answers, objects)}, nil
+		asked := c.asked(t, objects, from, u, answers[c.firstUnlike(answers)])
+		why.status = asked.answer.Status
+		refused, answered := asked.refused(), strings.HasPrefix(f.Because, answerSays)
+		why.sure, why.said = asked.sure(only), cmp.Or(asked.letIn(), asked.letOut(only))
+		if empty := (labs.Finding{}); why.said == empty && refused == empty && (answered || f.Because == "") {
+			// What the program says of itself is nearer than the way to it.
+			why.said = asked.routed(!answered)
+		}
+		return len(answers), []labs.Finding{because(f, cmp.Or(refused, f))}, why, nil
 	}
 	f, err = c.disappointed(ctx, answers)
 	for i := range f {
 		f[i].Expected = c.That + ": " + f[i].Expected
 	}
-	return len(answers), f, err
+	if len(f) > 0 {
+		why.said = c.asked(t, objects, from, u, answers[len(answers)-1]).routed(true)
+	}
+	return len(answers), f, why, err
+}
+
+// asked is a request of the call and its answer.
+func (c *meshCall) asked(t *Target, objects meshObjects, from *corev1.Pod, u *url.URL, answer httpAnswer) *meshAsk {
+	return &meshAsk{&meshReading{meshObjects: objects, namespace: t.Namespace}, from, c, c.target(), u, answer}
 }
 
 // portions are the requests as they are sent: after one that is not answered the rest
@@ -202,30 +222,4 @@ func summary(answers []httpAnswer) string {
 		kinds[i] = fmt.Sprintf("%d × %s", n[s], s)
 	}
 	return strings.Join(kinds, ", ")
-}
-
-// orPolicy names the policies that are in the way of a request that a proxy refused.
-func (c *meshCall) orPolicy(t *Target, f labs.Finding, answers []httpAnswer, objects meshObjects) labs.Finding {
-	if !slices.ContainsFunc(answers, func(a httpAnswer) bool {
-		return a.Status == http.StatusForbidden && strings.HasPrefix(a.Body, "RBAC: access denied")
-	}) {
-		return f
-	}
-	r := &meshReading{meshObjects: objects, namespace: t.Namespace}
-	pods, _ := r.podsBehind(r.service(fullHost(c.target(), t.Namespace)))
-	var names []string
-	for _, p := range r.policies {
-		if p.Namespace != t.Namespace && p.Namespace != meshRoot {
-			continue
-		}
-		if len(withLabels(pods, p.Spec.GetSelector().GetMatchLabels())) > 0 {
-			names = append(names, fmt.Sprintf("%s (%s)", p.Name, cmp.Or(p.Spec.GetAction().String(), "ALLOW")))
-		}
-	}
-	if len(names) == 0 {
-		return f
-	}
-	f.Because = "the proxy of the pods behind it refuses it: for them there is the AuthorizationPolicy " + listed(names)
-	f.Look = command(t, "kubectl get authorizationpolicies.security.istio.io", t.Namespace, "-o yaml")
-	return f
 }

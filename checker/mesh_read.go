@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 
+	"github.com/kindlab/kindlab/labs"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -150,3 +151,20 @@ func (m meshObjects) rules(namespace string) int {
 }
 
 func count[T metav1.Object](all []T, namespace string) int { return len(within(all, namespace)) }
+
+// saidWeights says how the first VirtualService for a host shares its requests out.
+func (m meshObjects) saidWeights(namespace, host string) labs.Finding {
+	for _, v := range within(m.virtualServices, namespace) {
+		if !isFor(v, fullHost(host, namespace)) {
+			continue
+		}
+		for _, r := range v.Spec.Http {
+			if len(r.Match) > 0 || len(r.Route) == 0 {
+				continue
+			}
+			return labs.Finding{Because: fmt.Sprintf("VirtualService %s gives %s", v.Name, shareText(r.Route)),
+				Look: command(&Target{Namespace: namespace}, "kubectl get virtualservice "+v.Name, namespace, "-o yaml")}
+		}
+	}
+	return labs.Finding{}
+}

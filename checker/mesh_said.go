@@ -3,6 +3,7 @@ package checker
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -66,7 +67,7 @@ func (m meshObjects) faults(namespace string) []meshFault {
 		r.sameHost, r.sameRule,
 		r.weights, r.unreachable, r.faultAndTimeout, r.retries, r.ejection,
 		r.tlsAgainst, r.strictWithoutProxy,
-		r.selectors, r.targets, r.denyAll, r.principals, r.identityWithoutTLS, r.policyPorts, r.tokensUnasked, r.tokensUnread,
+		r.selectors, r.targets, r.denyAll, r.principals, r.identityWithoutTLS, r.policyPorts, r.tokensUnread, r.tokensUnasked,
 		r.unboundGateways, r.portNames,
 	} {
 		rules()
@@ -130,13 +131,23 @@ func names[T metav1.Object](all []T) []string {
 	return out
 }
 
-// older reports whether a counts where only one of two objects can.
+// older reports whether a counts where only one of two objects can: the older, and of
+// those that are of the same second, as when one file has both, the first by name.
 func older(a, b metav1.Object) bool {
 	at, bt := a.GetCreationTimestamp(), b.GetCreationTimestamp()
 	if !at.Equal(&bt) {
 		return at.Before(&bt)
 	}
-	return cmp.Compare(a.GetName()+"."+a.GetNamespace(), b.GetName()+"."+b.GetNamespace()) < 0
+	return cmp.Or(cmp.Compare(a.GetName(), b.GetName()), cmp.Compare(a.GetNamespace(), b.GetNamespace())) < 0
+}
+
+// theOne is the object that counts of two, with the reason.
+func theOne(first, second metav1.Object) string {
+	at, bt := first.GetCreationTimestamp(), second.GetCreationTimestamp()
+	if at.Equal(&bt) {
+		return "the first by name, " + first.GetName()
+	}
+	return "the older, " + first.GetName()
 }
 
 // shown reports whether what an object of namespace home exports can be seen from another.
@@ -177,10 +188,17 @@ func proxied(pods []*corev1.Pod) []*corev1.Pod {
 	return slices.DeleteFunc(slices.Clone(pods), func(p *corev1.Pod) bool { return !hasProxy(p) })
 }
 
+// labelsOf are the labels that pods were given. Those that the mesh adds, mostly the same
+// words once more, are nobody's.
 func labelsOf(pods []*corev1.Pod) []map[string]string {
 	var out []map[string]string
 	for _, p := range pods {
-		out = append(out, p.Labels)
+		given := maps.Clone(p.Labels)
+		maps.DeleteFunc(given, func(key, _ string) bool {
+			domain, _, slash := strings.Cut(key, "/")
+			return slash && strings.HasSuffix(domain, "istio.io")
+		})
+		out = append(out, given)
 	}
 	return out
 }

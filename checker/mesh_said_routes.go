@@ -119,7 +119,7 @@ func (r *meshReading) sameHost() {
 			both := fmt.Sprintf("%s and %s are both for host %s", r.called("VirtualService", first), r.called("VirtualService", second), host)
 			look := r.look("get virtualservices", second.Namespace, "-o yaml")
 			if inMesh(first) && inMesh(second) {
-				r.add("same-host", labs.Finding{Because: fmt.Sprintf("%s, and for pods only the older, %s, counts", both, first.Name), Look: look})
+				r.add("same-host", labs.Finding{Because: fmt.Sprintf("%s, and for pods only %s, counts", both, theOne(first, second)), Look: look})
 				continue
 			}
 			for _, g := range first.Spec.Gateways {

@@ -106,6 +106,20 @@ same-host: because VirtualService first and VirtualService again are both for ho
 look at 'kubectl get virtualservices -o yaml'`,
 		good: good,
 	}, {
+		name: "two VirtualServices of one second",
+		broken: `
+kind: VirtualService
+metadata: {name: orders-new, creationTimestamp: "2026-01-01T00:00:00Z"}
+spec: {hosts: [orders], http: [{timeout: 1s, route: [{destination: {host: orders}}]}]}
+---
+kind: VirtualService
+metadata: {name: orders, creationTimestamp: "2026-01-01T00:00:00Z"}
+spec: {hosts: [orders], http: [{route: [{destination: {host: orders}}]}]}`,
+		says: `
+same-host: because VirtualService orders and VirtualService orders-new are both for host orders, and for pods only the first by name, orders, counts
+look at 'kubectl get virtualservices -o yaml'`,
+		good: good,
+	}, {
 		name: "two VirtualServices at a gateway",
 		broken: meshDoor + `
 kind: VirtualService

@@ -8,6 +8,7 @@ import (
 	"github.com/kindlab/kindlab/labs"
 	api "istio.io/api/networking/v1alpha3"
 	meshnet "istio.io/client-go/pkg/apis/networking/v1"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // serviceExport is the annotation that says which namespaces see a Service.
@@ -64,14 +65,7 @@ func (r *meshReading) hidden() {
 		}
 		for _, d := range destinations(v) {
 			s := r.service(fullHost(d.GetHost(), v.Namespace))
-			if s == nil || s.Annotations[serviceExport] == "" {
-				continue
-			}
-			var to []string
-			for part := range strings.SplitSeq(s.Annotations[serviceExport], ",") {
-				to = append(to, strings.TrimSpace(part))
-			}
-			if inMesh(v) && !shown(to, s.Namespace, r.namespace) {
+			if s != nil && inMesh(v) && !shown(exportOf(s), s.Namespace, r.namespace) {
 				r.add("hidden", labs.Finding{Because: fmt.Sprintf("%s leads to Service %s, whose annotation %s keeps it from namespace %s", d.of, r.inNamespace(s.Name, s.Namespace), serviceExport, r.namespace),
 					Look: r.look("get service "+s.Name, s.Namespace, "-o yaml")})
 			}
@@ -107,23 +101,45 @@ func (r *meshReading) sidecar() *meshnet.Sidecar {
 	return nil
 }
 
+// egressHosts are the hosts that a Sidecar lists, each as namespace/name.
+func egressHosts(s *meshnet.Sidecar) []string {
+	var out []string
+	for _, e := range s.Spec.Egress {
+		out = append(out, e.GetHosts()...)
+	}
+	return out
+}
+
+// listsHost reports whether a Sidecar tells the pods of namespace home of a host of
+// another. One that lists nothing tells of all.
+func listsHost(s *meshnet.Sidecar, home, namespace, host string) bool {
+	return len(s.Spec.Egress) == 0 || slices.ContainsFunc(egressHosts(s), func(entry string) bool {
+		of, name, _ := strings.Cut(entry, "/")
+		if of == "." {
+			of = home
+		}
+		return (of == "*" || of == namespace) && (hostCovers(name, host) || hostCovers(host, name))
+	})
+}
+
+// exportOf are the namespaces that see a Service; none says all do.
+func exportOf(s *corev1.Service) []string {
+	if s.Annotations[serviceExport] == "" {
+		return nil
+	}
+	var to []string
+	for part := range strings.SplitSeq(s.Annotations[serviceExport], ",") {
+		to = append(to, strings.TrimSpace(part))
+	}
+	return to
+}
+
 // unlisted finds what a Sidecar leaves out. A VirtualService that is listed brings its
 // destinations along, so only what begins a way is looked for.
 func (r *meshReading) unlisted(s *meshnet.Sidecar) {
 	called, look := r.called("Sidecar", s), r.yaml("Sidecar", s)
-	var listedHosts []string
-	for _, e := range s.Spec.Egress {
-		listedHosts = append(listedHosts, e.GetHosts()...)
-	}
-	lists := func(namespace, host string) bool {
-		return slices.ContainsFunc(listedHosts, func(entry string) bool {
-			of, name, _ := strings.Cut(entry, "/")
-			if of == "." {
-				of = r.namespace
-			}
-			return (of == "*" || of == namespace) && (hostCovers(name, host) || hostCovers(host, name))
-		})
-	}
+	listedHosts := egressHosts(s)
+	lists := func(namespace, host string) bool { return listsHost(s, r.namespace, namespace, host) }
 	has := "it lists " + listed(listedHosts)
 	for _, entry := range listedHosts {
 		of, _, _ := strings.Cut(entry, "/")

@@ -178,11 +178,11 @@ func (r *meshReading) sameRule() {
 			look := r.look("get destinationrules", first.Namespace, "-o yaml")
 			for _, sub := range second.Spec.Subsets {
 				if slices.ContainsFunc(first.Spec.Subsets, func(o *api.Subset) bool { return o.GetName() == sub.GetName() }) {
-					r.add("same-rule", labs.Finding{Because: fmt.Sprintf("%s and both define subset %s: that of the older, %s, counts", both, sub.GetName(), first.Name), Look: look})
+					r.add("same-rule", labs.Finding{Because: fmt.Sprintf("%s and both define subset %s: that of %s, counts", both, sub.GetName(), theOne(first, second)), Look: look})
 				}
 			}
 			if first.Spec.TrafficPolicy != nil && second.Spec.TrafficPolicy != nil {
-				r.add("same-rule", labs.Finding{Because: fmt.Sprintf("%s and both have a trafficPolicy: that of the older, %s, counts", both, first.Name), Look: look})
+				r.add("same-rule", labs.Finding{Because: fmt.Sprintf("%s and both have a trafficPolicy: that of %s, counts", both, theOne(first, second)), Look: look})
 			}
 		}
 	}

@@ -44,6 +44,21 @@ nearest: DestinationRule stock defines it for host stock
 look at 'kubectl get destinationrules'`,
 		good: good,
 	}, {
+		name: "subset by a label that the mesh adds under another name",
+		broken: `
+kind: Pod
+metadata: {name: orders-v1, namespace: shop, labels: {app: orders, version: v1, service.istio.io/canonical-revision: v1}}
+spec: {containers: [{name: app}, {name: istio-proxy}]}
+---
+kind: DestinationRule
+metadata: {name: orders}
+spec: {host: orders, subsets: [{name: v1, labels: {release: v1}}]}`,
+		says: `
+subset-pods: because subset v1 of DestinationRule orders is the pods with release=v1, and no pod of Service orders has a label release
+nearest: 1 pod has version=v1
+look at 'kubectl get pods -l app=orders --show-labels'`,
+		good: good,
+	}, {
 		name: "subset in use without pods",
 		broken: `
 kind: DestinationRule

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -139,7 +140,12 @@ func (r *meshReading) strictWithoutProxy() {
 	if len(bare) == 0 {
 		return
 	}
-	for _, p := range proxied(r.podsOf(r.namespace, nil)) {
+	// Who is behind a Service is more likely to be called than who is behind none.
+	pods := proxied(r.podsOf(r.namespace, nil))
+	slices.SortStableFunc(pods, func(a, b *corev1.Pod) int {
+		return cmp.Compare(min(1, len(r.servicesOf([]*corev1.Pod{b}))), min(1, len(r.servicesOf([]*corev1.Pod{a}))))
+	})
+	for _, p := range pods {
 		// A pod may still have a port that is open to all.
 		mode, by := r.peerMode(p, 0)
 		if mode != security.PeerAuthentication_MutualTLS_STRICT || len(by.Spec.PortLevelMtls) > 0 {

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"github.com/kindlab/kindlab/labs"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 )
 
@@ -61,11 +63,55 @@ func proxiesBehind(ctx context.Context, k *kube, t *Target) (proxies int, behind
 		}
 		if f := s.refusal(p.Name); f.Because != "" {
 			f.Look = look
+			if f.Got == refusesIt {
+				f = because(f, cmp.Or(patched(t, f, filtersFor(ctx, k, &p)), f))
+			}
 			behind = append(behind, f)
 		}
 	}
 	slices.SortStableFunc(behind, func(a, b labs.Finding) int { return strings.Compare(a.Because, b.Because) })
 	return proxies, behind, nil
+}
+
+// refusesIt is what there is of a proxy that has said no.
+const refusesIt = "a proxy that refuses it"
+
+// filtersFor are the EnvoyFilters that change what istiod makes for a pod's proxy, each
+// as namespace/name.
+func filtersFor(ctx context.Context, k *kube, p *corev1.Pod) []string {
+	var out []string
+	for _, namespace := range slices.Compact([]string{p.Namespace, meshRoot}) {
+		of, err := k.resource(ctx, "networking.istio.io/v1alpha3", "EnvoyFilter", namespace)
+		if err != nil {
+			return nil
+		}
+		list, err := of.List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return nil
+		}
+		for _, o := range list.Items {
+			wanted, _, _ := unstructured.NestedStringMap(o.Object, "spec", "workloadSelector", "labels")
+			if labels.SelectorFromSet(wanted).Matches(labels.Set(p.Labels)) {
+				out = append(out, namespace+"/"+o.GetName())
+			}
+		}
+	}
+	return out
+}
+
+// patched adds to a refusal who has changed what is refused: what istiod makes by itself
+// is hardly ever refused.
+func patched(t *Target, f labs.Finding, filters []string) labs.Finding {
+	if len(filters) == 0 {
+		return labs.Finding{}
+	}
+	namespace, name, _ := strings.Cut(filters[0], "/")
+	if len(filters) == 1 {
+		f.Nearest, f.Look = "EnvoyFilter "+name+" changes what it gets", command(t, "kubectl get envoyfilter "+name, namespace, "-o yaml")
+		return f
+	}
+	f.Nearest, f.Look = "EnvoyFilters change what it gets: "+listed(filters), command(t, "kubectl get envoyfilters", "", "-A")
+	return f
 }
 
 // refusal says what of its configuration a proxy has not taken.
@@ -75,7 +121,7 @@ func (s proxyStatus) refusal(pod string) labs.Finding {
 	for url, r := range s.Resources {
 		what := configWord(url)
 		if r.LastError != "" && r.Sent != r.Acked {
-			f.Got = "a proxy that refuses it"
+			f.Got = refusesIt
 			f.Because = fmt.Sprintf("the proxy of pod %s refuses its %s: %s", pod, what, clip(r.LastError, 200))
 			return f
 		}
