@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -90,7 +91,7 @@ func (c *meshCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 			case why.sure.Because != "":
 				f = because(f, why.sure)
 			case n > 0: // where nothing could be sent, the mesh is not the cause
-				possible := findingsOf(c.Calls[i].possible(faults, why.status))
+				possible := findingsOf(objects.onTheWay(t.Namespace, &c.Calls[i], why.status, c.Calls[i].possible(faults, why.status)))
 				f = because(f, cmp.Or(causeOf(&c.Calls[i], possible, behind), objects.saidOf(t.Namespace, &c.Calls[i], f), why.said, f))
 			}
 			undone = append(undone, f)
@@ -183,6 +184,43 @@ func causeOf(call *meshCall, faults, behind []labs.Finding) labs.Finding {
 		return behind[0]
 	}
 	return labs.Finding{}
+}
+
+// onTheWay are the faults that a call can meet: of the gateway's, those that come in
+// through it, and of another Service's none, but when a program fails that may ask it.
+func (m meshObjects) onTheWay(namespace string, c *meshCall, status int, faults []meshFault) []meshFault {
+	var met []string
+	name := func(host string) {
+		if n, is := parseService(host, namespace); is {
+			met = append(met, n.service)
+		}
+	}
+	name(c.target())
+	for _, v := range within(m.virtualServices, namespace) {
+		if isFor(v, fullHost(c.target(), namespace)) {
+			for _, d := range destinations(v) {
+				name(d.GetHost())
+			}
+		}
+	}
+	// In the cluster a gateway is asked for a host that is not its own name.
+	u, err := c.parse()
+	direct := c.From.inCluster() && err == nil && u.Hostname() == c.target()
+	var others []string
+	for i := range m.services {
+		if s := &m.services[i]; s.Namespace == namespace && !slices.Contains(met, s.Name) {
+			others = append(others, s.Name)
+		}
+	}
+	names := func(text string, all []string) bool {
+		return slices.ContainsFunc(all, func(name string) bool { return hasWord(text, name) })
+	}
+	return slices.DeleteFunc(slices.Clone(faults), func(f meshFault) bool {
+		if strings.HasPrefix(f.rule, "gateway") && direct {
+			return true
+		}
+		return status < http.StatusInternalServerError && names(f.finding.Because, others) && !names(f.finding.Because, met)
+	})
 }
 
 // hasWord reports whether a text has a name in it, as a word of its own.

@@ -95,6 +95,37 @@ func TestFaultAboutTheSameHostComesFirst(t *testing.T) {
 	assert.Empty(t, causeOf(&c.Calls[0], nil, nil))
 }
 
+func TestFaultsOnTheWay(t *testing.T) {
+	var m meshObjects
+	require.NoError(t, meshRead(&m, meshShop+`---
+kind: Service
+metadata: {name: prices, namespace: shop}
+---
+kind: VirtualService
+metadata: {name: door, namespace: shop}
+spec: {hosts: [a.example], gateways: [door], http: [{route: [{destination: {host: orders}}]}]}
+`))
+	orders, prices := meshFault{"tls", labs.Finding{Because: "the pods of Service orders take only TLS"}}, meshFault{"subset", labs.Finding{Because: "no subset v3 of prices"}}
+	door, both := meshFault{"gateway-pods", labs.Finding{Because: "Gateway door is for no pods"}}, meshFault{"same", labs.Finding{Because: "prices hides orders"}}
+	for _, c := range []struct {
+		call   string
+		status int
+		want   []meshFault
+	}{
+		{"url: http://orders/, from: {labels: {app: client}}", 200, []meshFault{orders, both}},
+		{"url: http://orders.shop/, from: {labels: {app: client}}", 0, []meshFault{orders, both}},
+		{"url: http://orders/, from: {labels: {app: client}}", 502, []meshFault{orders, prices, both}},
+		{"url: http://prices/, from: cluster", 404, []meshFault{prices, both}},
+		{"url: http://localhost/, headers: {Host: a.example}", 404, []meshFault{orders, door, both}},
+		{"url: http://localhost/, headers: {Host: b.example}", 404, []meshFault{door}},
+		{"url: http://ingress.istio-system/, from: cluster, headers: {Host: b.example}", 404, []meshFault{door}},
+	} {
+		check, err := decodeMesh(t, "calls: [{that: x, "+c.call+"}]")
+		require.NoError(t, err)
+		assert.Equal(t, c.want, m.onTheWay("shop", &check.Calls[0], c.status, []meshFault{orders, prices, door, both}), c.call)
+	}
+}
+
 func TestEachCauseIsSaidOnce(t *testing.T) {
 	one := func(got, because string) labs.Finding { return labs.Finding{Got: got, Because: because} }
 	assert.Equal(t, []labs.Finding{
