@@ -62,7 +62,7 @@ func (c *meshCall) possible(faults []meshFault, status int) []meshFault {
 // whether the mesh's own configuration is REGISTRY_ONLY, and is asked when it matters.
 func (a *meshAsk) sure(meshOnly func() bool) labs.Finding {
 	for _, cause := range []func() labs.Finding{
-		a.aborted, a.unrouted, a.overloaded, a.plainText, func() labs.Finding { return a.notListed(meshOnly) },
+		a.aborted, a.unrouted, a.tokenRefused, a.overloaded, a.plainText, func() labs.Finding { return a.notListed(meshOnly) },
 	} {
 		if f := cause(); f.Because != "" {
 			return f
