@@ -66,7 +66,7 @@ func (g getting) send(ctx context.Context, p process) int {
 	for range min(g.atOnce, g.times) {
 		all.Go(func() {
 			for next() {
-				a := fetch(ctx, newClient(), g.request)
+				a := fetch(ctx, p.client(), g.request)
 				mu.Lock()
 				if g.asJSON {
 					code = max(code, printFetched(p, a))

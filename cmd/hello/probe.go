@@ -33,7 +33,6 @@ type probed struct {
 
 const (
 	mostProbings   = 64      // at a time
-	mostProcesses  = 12      // of these in pods' networks: each is a process of 8 MiB, and the probe may have 128
 	maxProbeOutput = 8 << 20 // of one, in bytes
 )
 
@@ -45,7 +44,7 @@ func probe(ctx context.Context, p process, args []string) int {
 	}
 	ctx, cancel := p.untilSignal(ctx)
 	defer cancel()
-	s := &prober{p: p, running: map[int]context.CancelFunc{}, slots: make(chan struct{}, mostProbings), processes: make(chan struct{}, mostProcesses)}
+	s := &prober{p: p, running: map[int]context.CancelFunc{}, slots: make(chan struct{}, mostProbings)}
 	lines := bufio.NewScanner(p.stdin)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -62,10 +61,9 @@ func probe(ctx context.Context, p process, args []string) int {
 }
 
 type prober struct {
-	p         process
-	slots     chan struct{}
-	processes chan struct{}
-	all       sync.WaitGroup
+	p     process
+	slots chan struct{}
+	all   sync.WaitGroup
 
 	mu      sync.Mutex // guards what follows, and stdout
 	running map[int]context.CancelFunc
@@ -120,22 +118,20 @@ func (s *prober) run(ctx context.Context, asked probing) (string, error) {
 		return "", fmt.Errorf("only get and lookup can be asked for, not %q", strings.Join(asked.Args, " "))
 	}
 	out := &capped{most: maxProbeOutput}
+	own := s.p
+	own.stdout, own.stderr, own.signals = out, io.Discard, nil
 	if asked.Pod != "" {
 		pid, err := processOf(os.DirFS("/proc"), asked.Pod)
 		if err != nil {
 			return "", err
 		}
-		select {
-		case s.processes <- struct{}{}:
-		case <-ctx.Done():
-			return "", ctx.Err()
+		network, err := os.Open(filepath.Join("/proc", pid, "ns", "net"))
+		if err != nil {
+			return "", fmt.Errorf("finding the pod's network: %w", err)
 		}
-		defer func() { <-s.processes }()
-		err = runInNetwork(ctx, filepath.Join("/proc", pid, "ns", "net"), asked.Args, out)
-		return out.String(), err
+		defer network.Close()
+		own.dial = dialIn(network)
 	}
-	own := s.p
-	own.stdout, own.stderr, own.signals = out, io.Discard, nil
 	own.run(ctx, asked.Args)
 	return out.String(), nil
 }
