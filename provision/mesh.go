@@ -101,7 +101,7 @@ func (e *Environment) ensureMesh(ctx context.Context) (detail string, err error)
 		changed = changed || did
 		if r.deployment != "" {
 			// The gateway's image is filled in by istiod, so one after the other.
-			if err := waitDeployment(ctx, kube, r.namespace, r.deployment, meshWait); err != nil {
+			if err := waitDeployment(ctx, kube, r.namespace, r.deployment, meshWait, meshImagesHint); err != nil {
 				return "", err
 			}
 		}
@@ -113,8 +113,11 @@ func (e *Environment) ensureMesh(ctx context.Context) (detail string, err error)
 	return detail, nil
 }
 
-// waitDeployment watches until the Deployment's newest pods are available.
-func waitDeployment(ctx context.Context, kube kubernetes.Interface, namespace, name string, limit time.Duration) error {
+const meshImagesHint = "get Istio's images into Docker (`docker pull`, `docker load`), from where kindlab takes them, or name another place with --istio-hub and --istio-tag; then run `kindlab up` again"
+
+// waitDeployment watches until the Deployment's newest pods are available. The hint is
+// for somebody whose nodes cannot pull an image.
+func waitDeployment(ctx context.Context, kube kubernetes.Interface, namespace, name string, limit time.Duration, pullHint string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("Deployment %s is not available after %s", name, limit))
 	defer cancel()
 	w, err := kube.AppsV1().Deployments(namespace).Watch(ctx, metav1.SingleObject(metav1.ObjectMeta{Name: name}))
@@ -124,6 +127,7 @@ func waitDeployment(ctx context.Context, kube kubernetes.Interface, namespace, n
 	defer w.Stop()
 	pull := time.NewTimer(pullGrace)
 	defer pull.Stop()
+	pods := "" // the selector of the Deployment's own
 	for {
 		if ctx.Err() != nil { // the watch ends with it too
 			return hint(fmt.Errorf("waiting for %s: %w", namespace, context.Cause(ctx)), "look at `kindlab kubectl get pods -n %s`; then run `kindlab up` again", namespace)
@@ -131,17 +135,19 @@ func waitDeployment(ctx context.Context, kube kubernetes.Interface, namespace, n
 		select {
 		case <-ctx.Done():
 		case ev, open := <-w.ResultChan():
-			if d, ok := ev.Object.(*appsv1.Deployment); ok && ev.Type != watch.Deleted && available(d) {
-				return nil
+			if d, ok := ev.Object.(*appsv1.Deployment); ok && ev.Type != watch.Deleted {
+				if available(d) {
+					return nil
+				}
+				pods = metav1.FormatLabelSelector(d.Spec.Selector)
 			}
 			if !open && ctx.Err() == nil {
 				return fmt.Errorf("waiting for Deployment %s: the watch ended", name)
 			}
 		case <-pull.C:
 			// Waiting longer helps nobody whose nodes reach no registry.
-			if image := imageTrouble(ctx, kube, namespace); image != "" {
-				return hint(fmt.Errorf("waiting for Deployment %s: the nodes cannot pull %s", name, image),
-					"get Istio's images into Docker (`docker pull`, `docker load`), from where kindlab takes them, or name another place with --istio-hub and --istio-tag; then run `kindlab up` again")
+			if image := imageTrouble(ctx, kube, namespace, pods); image != "" {
+				return hint(fmt.Errorf("waiting for Deployment %s: the nodes cannot pull %s", name, image), "%s", pullHint)
 			}
 			pull.Reset(pullGrace / 4)
 		}
@@ -157,9 +163,10 @@ func available(d *appsv1.Deployment) bool {
 	return s.ObservedGeneration >= d.Generation && s.UpdatedReplicas >= want && s.AvailableReplicas >= want && s.Replicas == s.UpdatedReplicas
 }
 
-// imageTrouble names an image that a pod of a namespace waits for in vain, or "".
-func imageTrouble(ctx context.Context, kube kubernetes.Interface, namespace string) string {
-	pods, err := kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+// imageTrouble names an image that a pod waits for in vain, or "". The selector says
+// which pods of the namespace are meant.
+func imageTrouble(ctx context.Context, kube kubernetes.Interface, namespace, selector string) string {
+	pods, err := kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
 		return ""
 	}
@@ -173,23 +180,27 @@ func imageTrouble(ctx context.Context, kube kubernetes.Interface, namespace stri
 	return ""
 }
 
-// meshStatus says in words which mesh a running cluster has, and where its gateway is.
-func (e *Environment) meshStatus(ctx context.Context, s clusterState) (mesh, gateway string) {
+// meshStatus says in words which mesh a running cluster has, what counts in it, and
+// where its gateway is.
+func (e *Environment) meshStatus(ctx context.Context, s clusterState) (mesh, metrics, gateway string) {
 	kube, err := e.clientset()
 	if err != nil {
-		return "unknown", ""
+		return "unknown", "unknown", ""
 	}
-	mesh = meshRunning(ctx, kube)
+	mesh, metrics = meshRunning(ctx, kube), metricsRunning(ctx, kube)
 	if mesh == noMesh || e.findGateway(ctx, s) != nil {
-		return mesh, ""
+		return mesh, metrics, ""
 	}
-	return mesh, e.Gateway
+	return mesh, metrics, e.Gateway
 }
 
-const noMesh = "none"
+const (
+	noMesh     = "none"
+	statusTime = 3 * time.Second
+)
 
 func meshRunning(ctx context.Context, kube kubernetes.Interface) string {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, statusTime)
 	defer cancel()
 	d, err := kube.AppsV1().Deployments(istioNamespace).Get(ctx, istiodName, metav1.GetOptions{})
 	switch {
