@@ -21,6 +21,7 @@ const (
 
 	meshWait  = 5 * time.Minute
 	pullGrace = time.Minute // a registry may be slow to answer
+	crashes   = 3           // so often a program may end before what it needs is there
 )
 
 // A Mesh says which Istio a cluster gets. A lab that needs a mesh has it made; with
@@ -125,8 +126,9 @@ func waitDeployment(ctx context.Context, kube kubernetes.Interface, namespace, n
 		return fmt.Errorf("watching Deployment %s: %w", name, err)
 	}
 	defer w.Stop()
-	pull := time.NewTimer(pullGrace)
-	defer pull.Stop()
+	look := time.NewTicker(pullGrace / 4)
+	defer look.Stop()
+	started := time.Now()
 	pods := "" // the selector of the Deployment's own
 	for {
 		if ctx.Err() != nil { // the watch ends with it too
@@ -144,12 +146,19 @@ func waitDeployment(ctx context.Context, kube kubernetes.Interface, namespace, n
 			if !open && ctx.Err() == nil {
 				return fmt.Errorf("waiting for Deployment %s: the watch ended", name)
 			}
-		case <-pull.C:
-			// Waiting longer helps nobody whose nodes reach no registry.
+		case <-look.C:
+			// Waiting longer helps nobody whose nodes reach no registry, or whose program ends
+			// again and again.
+			if pod := crashing(ctx, kube, namespace, pods); pod != "" {
+				return hint(fmt.Errorf("waiting for Deployment %s: the program of pod %s ends as soon as it has begun", name, pod),
+					"see what it says: `kindlab kubectl logs -n %s %s`; then run `kindlab up` again", namespace, pod)
+			}
+			if time.Since(started) < pullGrace {
+				continue
+			}
 			if image := imageTrouble(ctx, kube, namespace, pods); image != "" {
 				return hint(fmt.Errorf("waiting for Deployment %s: the nodes cannot pull %s", name, image), "%s", pullHint)
 			}
-			pull.Reset(pullGrace / 4)
 		}
 	}
 }
@@ -174,6 +183,22 @@ func imageTrouble(ctx context.Context, kube kubernetes.Interface, namespace, sel
 		for _, c := range append(append([]corev1.ContainerStatus{}, p.Status.InitContainerStatuses...), p.Status.ContainerStatuses...) {
 			if w := c.State.Waiting; w != nil && (w.Reason == "ImagePullBackOff" || w.Reason == "ErrImagePull") {
 				return c.Image
+			}
+		}
+	}
+	return ""
+}
+
+// crashing names a pod that has failed to begin several times, or "".
+func crashing(ctx context.Context, kube kubernetes.Interface, namespace, selector string) string {
+	pods, err := kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		return ""
+	}
+	for _, p := range pods.Items {
+		for _, c := range p.Status.ContainerStatuses {
+			if w := c.State.Waiting; w != nil && w.Reason == "CrashLoopBackOff" && c.RestartCount >= crashes && p.DeletionTimestamp == nil {
+				return p.Name
 			}
 		}
 	}

@@ -139,7 +139,7 @@ spec:
         fsGroup: 65534
         seccompProfile: {type: RuntimeDefault}
       containers:
-      - name: prometheus
+      - name: %[1]s
         image: %[4]q
         imagePullPolicy: IfNotPresent
         command: [prometheus]
@@ -248,6 +248,11 @@ func metricsRunning(ctx context.Context, kube kubernetes.Interface) string {
 		return "unknown"
 	case !available(d):
 		return "Prometheus, not ready: run `kindlab up`"
+	}
+	for _, c := range d.Spec.Template.Spec.Containers {
+		if ref, err := name.NewTag(c.Image); c.Name == prometheusName && err == nil {
+			return "Prometheus " + ref.TagStr()
+		}
 	}
 	return "Prometheus"
 }

@@ -144,10 +144,11 @@ func TestMetricsImage(t *testing.T) {
 func TestMetricsRunning(t *testing.T) {
 	prometheus := func(available int32) *appsv1.Deployment {
 		return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "prometheus", Namespace: "istio-system"},
+			Spec:   appsv1.DeploymentSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "prometheus", Image: "localhost:5001/prometheus:v3"}}}}},
 			Status: appsv1.DeploymentStatus{Replicas: 1, UpdatedReplicas: 1, AvailableReplicas: available}}
 	}
 	assert.Equal(t, "none", metricsRunning(t.Context(), fake.NewClientset()))
-	assert.Equal(t, "Prometheus", metricsRunning(t.Context(), fake.NewClientset(prometheus(1))))
+	assert.Equal(t, "Prometheus v3", metricsRunning(t.Context(), fake.NewClientset(prometheus(1))))
 	assert.Equal(t, "Prometheus, not ready: run `kindlab up`", metricsRunning(t.Context(), fake.NewClientset(prometheus(0))))
 }
 

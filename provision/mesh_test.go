@@ -299,6 +299,17 @@ func TestWaitDeployment(t *testing.T) {
 	assert.ErrorIs(t, waitDeployment(ctx, fake.NewClientset(), "ns", "d", time.Minute, ""), context.Canceled)
 }
 
+func TestCrashing(t *testing.T) {
+	pod := func(reason string, restarts int32) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "ns"}, Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{
+			{RestartCount: restarts, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}}}}}}
+	}
+	assert.Equal(t, "p", crashing(t.Context(), fake.NewClientset(pod("CrashLoopBackOff", 3)), "ns", ""))
+	assert.Empty(t, crashing(t.Context(), fake.NewClientset(pod("CrashLoopBackOff", 1)), "ns", ""), "it may come yet")
+	assert.Empty(t, crashing(t.Context(), fake.NewClientset(pod("ContainerCreating", 0)), "ns", ""))
+	assert.Empty(t, crashing(t.Context(), fake.NewClientset(), "ns", ""))
+}
+
 func TestImageTrouble(t *testing.T) {
 	pod := func(reason string) *corev1.Pod {
 		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "ns", Labels: map[string]string{"app": "pilot"}}, Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{
