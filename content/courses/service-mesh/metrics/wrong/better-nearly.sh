@@ -24,4 +24,4 @@ spec:
         - destination: {host: "@{failing}", subset: broken}
           weight: 15
 END
-sleep 40 # until what was before no longer counts
+sleep 50 # until what was before no longer counts

@@ -22,4 +22,4 @@ spec:
         - destination: {host: "@{failing}", subset: good}
 END
 kubectl scale deployment/web deployment/phone --replicas=0
-sleep 40 # until what was before no longer counts
+sleep 50 # until what was before no longer counts

@@ -22,4 +22,4 @@ spec:
         - destination: {host: "@{failing}"}
       retries: {attempts: 10, retryOn: 5xx}
 END
-sleep 40 # until what was before no longer counts
+sleep 50 # until what was before no longer counts
