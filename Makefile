@@ -103,7 +103,7 @@ prove: build
 
 # The course about Istio on a machine that can pull Istio's own images, Envoy in them.
 e2e-mesh-envoy: build
-	env -u KINDLAB_ISTIO_HUB -u KINDLAB_ISTIO_TAG bin/kindlab course prove --course service-mesh
+	env -u KINDLAB_ISTIO_HUB -u KINDLAB_ISTIO_TAG -u KINDLAB_PROMETHEUS_IMAGE bin/kindlab course prove --course service-mesh
 
 # Each parser for a while; more with make fuzz FUZZTIME=10m.
 FUZZTIME ?= 20s

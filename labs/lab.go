@@ -36,6 +36,7 @@ var Needs = []string{
 	"app",      // the sample app's program, as `hello` in the lab's work folder
 	"cluster",  // a Kubernetes cluster, with a namespace for the lab
 	"mesh",     // Istio in the cluster, with a gateway that the host reaches; wants a cluster too
+	"metrics",  // Prometheus in the cluster, with what the mesh counts; wants a mesh too
 }
 
 // Wants reports whether the lab needs something of its environment.
@@ -158,8 +159,10 @@ func parseTemplate(c *Course, labID, text string) (*Lab, Problems) {
 		}
 		lab.Needs = append(lab.Needs, n.Value)
 	}
-	if lab.Wants("mesh") && !lab.Wants("cluster") {
-		lab.Needs = append(lab.Needs, "cluster")
+	for _, more := range []struct{ need, wants string }{{"metrics", "mesh"}, {"mesh", "cluster"}} {
+		if lab.Wants(more.need) && !lab.Wants(more.wants) {
+			lab.Needs = append(lab.Needs, more.wants)
+		}
 	}
 	lab.Specs = map[string]ValueSpec{}
 	sample := Values{}

@@ -37,7 +37,7 @@ func TestFrontMatter(t *testing.T) {
 		{"minutes in words", "---\ntitle: T\ngoal: G\nminutes: five\n---\n" + body, []string{"4: cannot unmarshal str `five` into a whole number"}},
 		{"minutes on lines", "---\ntitle: T\ngoal: G\nminutes: |\n  five\n  or six\n---\n" + body, []string{"4: cannot unmarshal str `five or...` into a whole number"}},
 		{"minutes below one", "---\ntitle: T\ngoal: G\nminutes: 0\n---\n" + body, []string{"1: minutes is missing: how long an attendee needs"}},
-		{"unknown need", head("needs:\n- docker\n- clutser\n"), []string{`7: unknown need "clutser"; known are docker, registry, app, cluster, mesh`}},
+		{"unknown need", head("needs:\n- docker\n- clutser\n"), []string{`7: unknown need "clutser"; known are docker, registry, app, cluster, mesh, metrics`}},
 		{"broken", head("needs: [docker\n"), []string{"5: did not find expected ',' or ']'"}},
 		{"a list", "---\n- a\n---\n" + body, []string{"2: cannot unmarshal seq into these fields"}},
 		{"no tabs", head("values:\n\tn: {int: [1, 2]}\n"), []string{"6: found character that cannot start any token"}},
@@ -204,9 +204,10 @@ func TestGone(t *testing.T) {
 func TestNeedsMesh(t *testing.T) {
 	for needs, want := range map[string][]string{
 		"[mesh]": {"mesh", "cluster"}, "[cluster, mesh]": {"cluster", "mesh"}, "[docker]": {"docker"},
+		"[metrics]": {"metrics", "mesh", "cluster"}, "[cluster, metrics]": {"cluster", "metrics", "mesh"}, "[mesh, metrics]": {"mesh", "metrics", "cluster"},
 	} {
 		lab := load(t, "---\ntitle: T\ngoal: G\nminutes: 5\nneeds: "+needs+"\n---\n# T\n\n## One\n\nOpen http://@{gateway}/ now.\n")
-		assert.Equal(t, want, lab.Needs, "a mesh is in a cluster")
+		assert.Equal(t, want, lab.Needs, "a mesh is in a cluster, and counts for Prometheus")
 		assert.Contains(t, lab.Tasks[0].Markdown, "http://localhost:8580/")
 	}
 }

@@ -134,7 +134,7 @@ func TestAttach(t *testing.T) {
 	require.ErrorIs(t, err, ErrDocker)
 	var h *Hinted
 	require.ErrorAs(t, err, &h)
-	assert.Equal(t, Running{Docker: "does not answer: run `kindlab doctor`", Cluster: "unknown", Registry: "unknown", Mesh: "unknown"}, e.Running(t.Context()))
+	assert.Equal(t, Running{Docker: "does not answer: run `kindlab doctor`", Cluster: "unknown", Registry: "unknown", Mesh: "unknown", Metrics: "unknown"}, e.Running(t.Context()))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.ErrorIs(t, e.Attach(ctx), context.Canceled)
@@ -152,6 +152,6 @@ func TestRunning(t *testing.T) {
 	} {
 		e := &Environment{Cluster: "kindlab", Report: Quiet{}, Docker: engine(t, map[string]string{
 			"/_ping": "OK", "/version": `{"Version": "29.1.0", "ApiVersion": "1.52"}`, "/containers/json": c.list})}
-		assert.Equal(t, Running{Docker: "version 29.1.0", Cluster: c.want, Registry: "not there: run `kindlab up`", Mesh: "none"}, e.Running(t.Context()), c.name)
+		assert.Equal(t, Running{Docker: "version 29.1.0", Cluster: c.want, Registry: "not there: run `kindlab up`", Mesh: "none", Metrics: "none"}, e.Running(t.Context()), c.name)
 	}
 }

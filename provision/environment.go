@@ -26,6 +26,7 @@ type Environment struct {
 	Work      string // folder of the work folders: Work/COURSE/LAB
 	NodeImage string
 	Mesh      Mesh
+	Metrics   Metrics
 	Attendee  string
 	Docker    *client.Client
 	Report    Reporter
@@ -34,7 +35,8 @@ type Environment struct {
 	Gateway  string // address of the mesh's gateway on the host, or "" when the cluster has none; set by Up and Attach
 	Arch     string // of the engine, as Go names it; set by Up and Attach
 
-	meshHub string // where the nodes get Istio's images
+	meshHub      string // where the nodes get Istio's images
+	metricsImage string // which image of Prometheus the nodes get
 }
 
 // Kubeconfig is the path of the administrator's kubeconfig of the cluster.
@@ -60,7 +62,7 @@ func (e *Environment) LabFolder(course, lab string) string {
 // wait for the labs' own pods. The labs' values name the registry, whose port is
 // known only when it runs: own is called then, and returns the attendee's labs.
 func (e *Environment) Up(ctx context.Context, course *labs.Course, own func() ([]*labs.Lab, error)) error {
-	if err := e.Mesh.Validate(); err != nil {
+	if err := errors.Join(e.Mesh.Validate(), e.Metrics.Validate()); err != nil {
 		return err
 	}
 	if err := e.identify(ctx); err != nil {
@@ -78,7 +80,10 @@ func (e *Environment) Up(ctx context.Context, course *labs.Course, own func() ([
 			if err := step(e.Report, "lab images", func() (string, error) { return e.pushImages(ctx) }); err != nil || !needs["mesh"] {
 				return err
 			}
-			return step(e.Report, "mesh images", func() (string, error) { return e.findMeshImages(ctx) })
+			if err := step(e.Report, "mesh images", func() (string, error) { return e.findMeshImages(ctx) }); err != nil || !needs["metrics"] {
+				return err
+			}
+			return step(e.Report, "metrics image", func() (string, error) { return e.findMetricsImage(ctx) })
 		}
 		cluster := func() error {
 			if !needs["cluster"] {
@@ -97,6 +102,11 @@ func (e *Environment) Up(ctx context.Context, course *labs.Course, own func() ([
 	}
 	if needs["mesh"] {
 		if err := step(e.Report, "mesh", func() (string, error) { return e.ensureMesh(ctx) }); err != nil {
+			return err
+		}
+	}
+	if needs["metrics"] {
+		if err := step(e.Report, "metrics", func() (string, error) { return e.ensureMetrics(ctx) }); err != nil {
 			return err
 		}
 	}
@@ -207,7 +217,10 @@ func (e *Environment) needs(course *labs.Course) map[string]bool {
 			needs[n] = true
 		}
 	}
-	if e.Mesh.Mode != "" {
+	if e.Metrics.Wanted {
+		needs["metrics"] = true
+	}
+	if e.Mesh.Mode != "" || needs["metrics"] {
 		needs["mesh"] = true
 	}
 	if needs["mesh"] {
@@ -255,6 +268,7 @@ type Running struct {
 	Cluster  string `json:"cluster"`
 	Registry string `json:"registry"`
 	Mesh     string `json:"mesh"`
+	Metrics  string `json:"metrics"`
 	Gateway  string `json:"gateway"` // address on the host; "" when there is no mesh to reach
 }
 
@@ -262,9 +276,9 @@ type Running struct {
 func (e *Environment) Running(ctx context.Context) Running {
 	v, err := e.Docker.ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
-		return Running{Docker: "does not answer: run `kindlab doctor`", Cluster: "unknown", Registry: "unknown", Mesh: "unknown"}
+		return Running{Docker: "does not answer: run `kindlab doctor`", Cluster: "unknown", Registry: "unknown", Mesh: "unknown", Metrics: "unknown"}
 	}
-	r := Running{Docker: "version " + v.Version, Cluster: "not there: run `kindlab up`", Registry: "not there: run `kindlab up`", Mesh: noMesh}
+	r := Running{Docker: "version " + v.Version, Cluster: "not there: run `kindlab up`", Registry: "not there: run `kindlab up`", Mesh: noMesh, Metrics: noMesh}
 	if s, err := e.inspectCluster(ctx); err == nil && len(s.nodes) > 0 {
 		switch {
 		case s.foreign:
@@ -275,7 +289,7 @@ func (e *Environment) Running(ctx context.Context) Running {
 			r.Cluster = e.Cluster + " is stopped: run `kindlab up`"
 		default:
 			r.Cluster = e.Cluster + ", " + s.nodes[0].Image
-			r.Mesh, r.Gateway = e.meshStatus(ctx, s)
+			r.Mesh, r.Metrics, r.Gateway = e.meshStatus(ctx, s)
 		}
 	}
 	if found, err := e.Docker.ContainerInspect(ctx, registryName, client.ContainerInspectOptions{}); err == nil {

@@ -50,21 +50,26 @@ func TestPaths(t *testing.T) {
 
 func TestNeeds(t *testing.T) {
 	docker, cluster, mesh := &labs.Lab{Needs: []string{"docker"}}, &labs.Lab{Needs: []string{"docker", "cluster"}}, &labs.Lab{Needs: []string{"mesh"}}
+	metrics := &labs.Lab{Needs: []string{"metrics"}}
 	for _, c := range []struct {
-		name  string
-		mode  string
-		labs  []*labs.Lab
-		needs map[string]bool
+		name    string
+		mode    string
+		metrics bool
+		labs    []*labs.Lab
+		needs   map[string]bool
 	}{
-		{"nothing", "", nil, map[string]bool{}},
-		{"what the labs need", "", []*labs.Lab{docker, {}, cluster}, map[string]bool{"docker": true, "cluster": true}},
-		{"a mesh wants a cluster", "", []*labs.Lab{docker, mesh}, map[string]bool{"docker": true, "cluster": true, "mesh": true}},
-		{"a mesh that no lab needs", "sidecar", []*labs.Lab{docker}, map[string]bool{"docker": true, "cluster": true, "mesh": true}},
+		{"nothing", "", false, nil, map[string]bool{}},
+		{"what the labs need", "", false, []*labs.Lab{docker, {}, cluster}, map[string]bool{"docker": true, "cluster": true}},
+		{"a mesh wants a cluster", "", false, []*labs.Lab{docker, mesh}, map[string]bool{"docker": true, "cluster": true, "mesh": true}},
+		{"a mesh that no lab needs", "sidecar", false, []*labs.Lab{docker}, map[string]bool{"docker": true, "cluster": true, "mesh": true}},
+		{"metrics want a mesh", "", false, []*labs.Lab{metrics}, map[string]bool{"cluster": true, "mesh": true, "metrics": true}},
+		{"metrics that no lab needs", "", true, []*labs.Lab{cluster}, map[string]bool{"docker": true, "cluster": true, "mesh": true, "metrics": true}},
 	} {
-		e := &Environment{Mesh: Mesh{Mode: c.mode}}
+		e := &Environment{Mesh: Mesh{Mode: c.mode}, Metrics: Metrics{Wanted: c.metrics}}
 		course := &labs.Course{Labs: c.labs}
 		assert.Equal(t, c.needs, e.needs(course), c.name)
 		assert.Equal(t, c.needs["mesh"], e.WantsMesh(course), c.name)
+		assert.Equal(t, c.needs["metrics"], e.WantsMetrics(course), c.name)
 	}
 }
 

@@ -22,6 +22,7 @@ const (
 
 	meshWait  = 5 * time.Minute
 	pullGrace = time.Minute // a registry may be slow to answer
+	crashes   = 3           // so often a program may end before what it needs is there
 )
 
 // A Mesh says which Istio a cluster gets. A lab that needs a mesh has it made; with
@@ -102,7 +103,7 @@ func (e *Environment) ensureMesh(ctx context.Context) (detail string, err error)
 		changed = changed || did
 		if r.deployment != "" {
 			// The gateway's image is filled in by istiod, so one after the other.
-			if err := waitDeployment(ctx, kube, r.namespace, r.deployment, meshWait); err != nil {
+			if err := waitDeployment(ctx, kube, r.namespace, r.deployment, meshWait, meshImagesHint); err != nil {
 				return "", err
 			}
 		}
@@ -114,8 +115,11 @@ func (e *Environment) ensureMesh(ctx context.Context) (detail string, err error)
 	return detail, nil
 }
 
-// waitDeployment watches until the Deployment's newest pods are available.
-func waitDeployment(ctx context.Context, kube kubernetes.Interface, namespace, name string, limit time.Duration) error {
+const meshImagesHint = "get Istio's images into Docker (`docker pull`, `docker load`), from where kindlab takes them, or name another place with --istio-hub and --istio-tag; then run `kindlab up` again"
+
+// waitDeployment watches until the Deployment's newest pods are available. The hint is
+// for somebody whose nodes cannot pull an image.
+func waitDeployment(ctx context.Context, kube kubernetes.Interface, namespace, name string, limit time.Duration, pullHint string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("Deployment %s is not available after %s", name, limit))
 	defer cancel()
 	w, err := kube.AppsV1().Deployments(namespace).Watch(ctx, metav1.SingleObject(metav1.ObjectMeta{Name: name}))
@@ -123,8 +127,10 @@ func waitDeployment(ctx context.Context, kube kubernetes.Interface, namespace, n
 		return fmt.Errorf("watching Deployment %s: %w", name, err)
 	}
 	defer w.Stop()
-	pull := time.NewTimer(pullGrace)
-	defer pull.Stop()
+	look := time.NewTicker(pullGrace / 4)
+	defer look.Stop()
+	started := time.Now()
+	pods := "" // the selector of the Deployment's own
 	for {
 		if ctx.Err() != nil { // the watch ends with it too
 			return hint(fmt.Errorf("waiting for %s: %w", namespace, context.Cause(ctx)), "look at `kindlab kubectl get pods -n %s`; then run `kindlab up` again", namespace)
@@ -132,19 +138,28 @@ func waitDeployment(ctx context.Context, kube kubernetes.Interface, namespace, n
 		select {
 		case <-ctx.Done():
 		case ev, open := <-w.ResultChan():
-			if d, ok := ev.Object.(*appsv1.Deployment); ok && ev.Type != watch.Deleted && available(d) {
-				return nil
+			if d, ok := ev.Object.(*appsv1.Deployment); ok && ev.Type != watch.Deleted {
+				if available(d) {
+					return nil
+				}
+				pods = metav1.FormatLabelSelector(d.Spec.Selector)
 			}
 			if !open && ctx.Err() == nil {
 				return fmt.Errorf("waiting for Deployment %s: the watch ended", name)
 			}
-		case <-pull.C:
-			// Waiting longer helps nobody whose nodes reach no registry.
-			if image := imageTrouble(ctx, kube, namespace); image != "" {
-				return hint(fmt.Errorf("waiting for Deployment %s: the nodes cannot pull %s", name, image),
-					"get Istio's images into Docker (`docker pull`, `docker load`), from where kindlab takes them, or name another place with --istio-hub and --istio-tag; then run `kindlab up` again")
+		case <-look.C:
+			// Waiting longer helps nobody whose nodes reach no registry, or whose program ends
+			// again and again.
+			if pod := crashing(ctx, kube, namespace, pods); pod != "" {
+				return hint(fmt.Errorf("waiting for Deployment %s: the program of pod %s ends as soon as it has begun", name, pod),
+					"see what it says: `kindlab kubectl logs -n %s %s`; then run `kindlab up` again", namespace, pod)
 			}
-			pull.Reset(pullGrace / 4)
+			if time.Since(started) < pullGrace {
+				continue
+			}
+			if image := imageTrouble(ctx, kube, namespace, pods); image != "" {
+				return hint(fmt.Errorf("waiting for Deployment %s: the nodes cannot pull %s", name, image), "%s", pullHint)
+			}
 		}
 	}
 }
@@ -158,9 +173,10 @@ func available(d *appsv1.Deployment) bool {
 	return s.ObservedGeneration >= d.Generation && s.UpdatedReplicas >= want && s.AvailableReplicas >= want && s.Replicas == s.UpdatedReplicas
 }
 
-// imageTrouble names an image that a pod of a namespace waits for in vain, or "".
-func imageTrouble(ctx context.Context, kube kubernetes.Interface, namespace string) string {
-	pods, err := kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+// imageTrouble names an image that a pod waits for in vain, or "". The selector says
+// which pods of the namespace are meant.
+func imageTrouble(ctx context.Context, kube kubernetes.Interface, namespace, selector string) string {
+	pods, err := kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
 		return ""
 	}
@@ -174,23 +190,43 @@ func imageTrouble(ctx context.Context, kube kubernetes.Interface, namespace stri
 	return ""
 }
 
-// meshStatus says in words which mesh a running cluster has, and where its gateway is.
-func (e *Environment) meshStatus(ctx context.Context, s clusterState) (mesh, gateway string) {
-	kube, err := e.clientset()
+// crashing names a pod that has failed to begin several times, or "".
+func crashing(ctx context.Context, kube kubernetes.Interface, namespace, selector string) string {
+	pods, err := kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
-		return "unknown", ""
+		return ""
 	}
-	mesh = meshRunning(ctx, kube)
-	if mesh == noMesh || e.findGateway(ctx, s) != nil {
-		return mesh, ""
+	for _, p := range pods.Items {
+		for _, c := range p.Status.ContainerStatuses {
+			if w := c.State.Waiting; w != nil && w.Reason == "CrashLoopBackOff" && c.RestartCount >= crashes && p.DeletionTimestamp == nil {
+				return p.Name
+			}
+		}
 	}
-	return mesh, e.Gateway
+	return ""
 }
 
-const noMesh = "none"
+// meshStatus says in words which mesh a running cluster has, what counts in it, and
+// where its gateway is.
+func (e *Environment) meshStatus(ctx context.Context, s clusterState) (mesh, metrics, gateway string) {
+	kube, err := e.clientset()
+	if err != nil {
+		return "unknown", "unknown", ""
+	}
+	mesh, metrics = meshRunning(ctx, kube), metricsRunning(ctx, kube)
+	if mesh == noMesh || e.findGateway(ctx, s) != nil {
+		return mesh, metrics, ""
+	}
+	return mesh, metrics, e.Gateway
+}
+
+const (
+	noMesh     = "none"
+	statusTime = 3 * time.Second
+)
 
 func meshRunning(ctx context.Context, kube kubernetes.Interface) string {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, statusTime)
 	defer cancel()
 	d, err := kube.AppsV1().Deployments(istioNamespace).Get(ctx, istiodName, metav1.GetOptions{})
 	switch {

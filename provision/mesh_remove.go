@@ -18,8 +18,8 @@ func crds() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
 }
 
-// RemoveMesh takes Istio away from a cluster that stays, with all objects of its
-// kinds, the attendee's too. Pods keep the sidecars they have until they are made anew.
+// RemoveMesh takes Istio and Prometheus away from a cluster that stays, with all objects
+// of Istio's kinds, the attendee's too. Pods keep the sidecars they have until they are made anew.
 func (e *Environment) RemoveMesh(ctx context.Context) error {
 	return step(e.Report, "mesh", func() (string, error) { return e.removeMesh(ctx) })
 }
@@ -67,6 +67,10 @@ func (e *Environment) removeMesh(ctx context.Context) (detail string, err error)
 	// Helm keeps Istio's, as its chart says.
 	did, err := e.removeCRDs(ctx, meta)
 	if err != nil {
+		return "", err
+	}
+	found = found || did
+	if did, err = e.removeMetrics(ctx, kube); err != nil {
 		return "", err
 	}
 	found = found || did

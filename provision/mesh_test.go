@@ -290,24 +290,36 @@ func TestWaitDeployment(t *testing.T) {
 		_, _ = kube.AppsV1().Deployments("ns").Create(t.Context(), &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "d"},
 			Status: appsv1.DeploymentStatus{Replicas: 1, UpdatedReplicas: 1, AvailableReplicas: 1}}, metav1.CreateOptions{})
 	}()
-	require.NoError(t, waitDeployment(t.Context(), kube, "ns", "d", time.Minute))
+	require.NoError(t, waitDeployment(t.Context(), kube, "ns", "d", time.Minute, ""))
 
-	err := waitDeployment(t.Context(), fake.NewClientset(), "ns", "d", 10*time.Millisecond)
+	err := waitDeployment(t.Context(), fake.NewClientset(), "ns", "d", 10*time.Millisecond, "")
 	assert.EqualError(t, err, "waiting for ns: Deployment d is not available after 10ms")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	assert.ErrorIs(t, waitDeployment(ctx, fake.NewClientset(), "ns", "d", time.Minute), context.Canceled)
+	assert.ErrorIs(t, waitDeployment(ctx, fake.NewClientset(), "ns", "d", time.Minute, ""), context.Canceled)
+}
+
+func TestCrashing(t *testing.T) {
+	pod := func(reason string, restarts int32) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "ns"}, Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{
+			{RestartCount: restarts, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}}}}}}
+	}
+	assert.Equal(t, "p", crashing(t.Context(), fake.NewClientset(pod("CrashLoopBackOff", 3)), "ns", ""))
+	assert.Empty(t, crashing(t.Context(), fake.NewClientset(pod("CrashLoopBackOff", 1)), "ns", ""), "it may come yet")
+	assert.Empty(t, crashing(t.Context(), fake.NewClientset(pod("ContainerCreating", 0)), "ns", ""))
+	assert.Empty(t, crashing(t.Context(), fake.NewClientset(), "ns", ""))
 }
 
 func TestImageTrouble(t *testing.T) {
 	pod := func(reason string) *corev1.Pod {
-		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "ns"}, Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "ns", Labels: map[string]string{"app": "pilot"}}, Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{
 			{Image: "hub/pilot:1", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}}}}}}
 	}
 	for reason, want := range map[string]string{"ImagePullBackOff": "hub/pilot:1", "ErrImagePull": "hub/pilot:1", "ContainerCreating": ""} {
-		assert.Equal(t, want, imageTrouble(t.Context(), fake.NewClientset(pod(reason)), "ns"), reason)
+		assert.Equal(t, want, imageTrouble(t.Context(), fake.NewClientset(pod(reason)), "ns", "app=pilot"), reason)
 	}
-	assert.Empty(t, imageTrouble(t.Context(), fake.NewClientset(), "ns"))
+	assert.Empty(t, imageTrouble(t.Context(), fake.NewClientset(), "ns", ""))
+	assert.Empty(t, imageTrouble(t.Context(), fake.NewClientset(pod("ErrImagePull")), "ns", "app=other"), "another Deployment's")
 }
 
 func TestMeshRunning(t *testing.T) {

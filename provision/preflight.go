@@ -53,6 +53,7 @@ type Facts struct {
 	Instances int  // fs.inotify.max_user_instances
 	Watches   int  // fs.inotify.max_user_watches
 	Mesh      bool // asked for
+	Metrics   bool // asked for
 	SitePort  int  // asked for
 	SiteFree  int  // the free port at or after it; 0 when there is none
 }
@@ -73,6 +74,10 @@ const (
 	meshCPU    = 50 + 10 + 20*10
 	meshMemory = 1 * gib
 	meshDisk   = 1 * gib
+	// Prometheus, in the same way.
+	metricsCPU    = 50
+	metricsMemory = gib / 4
+	metricsDisk   = gib / 2
 	// What one node and a few labs want; Linux's default of 128 instances is for a single program.
 	okInstances = 256
 	okWatches   = 65536
@@ -134,7 +139,7 @@ type demand struct {
 	cpuWhy, memoryWhy string
 }
 
-func demandOf(mesh bool) demand {
+func demandOf(mesh, metrics bool) demand {
 	d := demand{memory: minMemory, okMemory: okMemory, disk: minDisk, okDisk: okDisk,
 		cpuWhy:    "one Kubernetes node asks for nearly a whole CPU before any lab runs",
 		memoryWhy: "a Kubernetes node needs about 1 GiB, and what is missing shows as pods that die"}
@@ -145,12 +150,17 @@ func demandOf(mesh bool) demand {
 		d.cpuWhy = "one Kubernetes node asks for nearly a whole CPU before any lab runs, and the mesh has a proxy in each pod"
 		d.memoryWhy = "a Kubernetes node needs about 1 GiB and a mesh as much again, and what is missing shows as pods that die"
 	}
+	if metrics {
+		cpu += metricsCPU
+		d.memory, d.okMemory, d.disk, d.okDisk = d.memory+metricsMemory, d.okMemory+metricsMemory, d.disk+metricsDisk, d.okDisk+metricsDisk
+		d.memoryWhy = "a Kubernetes node needs about 1 GiB, a mesh as much again and Prometheus a quarter of it, and what is missing shows as pods that die"
+	}
 	d.cpus = (cpu + 999) / 1000
 	return d
 }
 
 func judgeSizes(f Facts, add func(name string, level Level, found, why, fix string)) {
-	need := demandOf(f.Mesh)
+	need := demandOf(f.Mesh || f.Metrics, f.Metrics)
 	where := ""
 	if f.Desktop {
 		where = " in Docker Desktop's Settings › Resources"
@@ -174,7 +184,7 @@ func judgeSizes(f Facts, add func(name string, level Level, found, why, fix stri
 	if f.DiskFree >= 0 && f.DiskPath != "" {
 		level, why, fix := Good, "", ""
 		if f.DiskFree < need.disk {
-			level, why, fix = Fail, fmt.Sprintf("the images and the labs need about %d GiB, and", need.disk/gib)+" a full disk breaks the cluster without a clear sign", "free some: `docker system df` shows what Docker uses, `docker image prune` and `docker builder prune` remove what nothing uses"
+			level, why, fix = Fail, fmt.Sprintf("the images and the labs need about %s, and", about(need.disk))+" a full disk breaks the cluster without a clear sign", "free some: `docker system df` shows what Docker uses, `docker image prune` and `docker builder prune` remove what nothing uses"
 		} else if f.DiskFree < need.okDisk {
 			level, why, fix = Warn, "it will fill up soon", "`docker system df` shows what Docker uses, `docker image prune` removes what nothing uses"
 		}
@@ -233,6 +243,9 @@ func size(n int64) string {
 	}
 	return fmt.Sprintf("%.1f GiB", float64(n)/gib)
 }
+
+// about is size for a number that is no measurement.
+func about(n int64) string { return strings.Replace(size(n), ".0", "", 1) }
 
 // Look gathers the facts of this machine and its engine. docker may be nil.
 func Look(ctx context.Context, docker *client.Client, sitePort int) Facts {

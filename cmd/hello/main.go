@@ -1,6 +1,7 @@
 // Command hello is the sample application of the labs: one static binary, made for an image that holds nothing else.
 // Its first argument is its mode: a web application that identifies itself in every answer (serve), the clients that
-// talk to it (get, lookup, load, probe), and the smallest processes a container can run (client, once).
+// talk to it (get, lookup, load, probe), one that asks what was counted (query), and the smallest processes a container
+// can run (client, once).
 //
 // Everything it does can be predicted: faults follow a counter instead of a dice, every request gets an answer, and a
 // request that has begun is finished before the process ends. It is configured by environment variables alone (see
@@ -66,6 +67,7 @@ func modes() []mode {
 		{"get", getArgs, "send a request, or several, and print the answer", get},
 		{"lookup", lookupArgs, "resolve names", lookup},
 		{"load", loadArgs, "send requests at a steady pace and report on the answers", load},
+		{"query", queryArgs, "ask Prometheus and print a line for each series", query},
 		{"probe", "", "run get and lookup for whoever writes lines of JSON to stdin", probe},
 		{"once", onceArgs, "print a token and end", once},
 	}

@@ -195,6 +195,7 @@ func (a *app) newSession(ctx context.Context, name string) (*session, error) {
 		Cluster: a.cluster, State: a.state, Work: a.work, Attendee: a.me, Docker: docker, Report: a.reporter(),
 		NodeImage: first(a.env("KINDLAB_NODE_IMAGE"), provision.DefaultNodeImage),
 		Mesh:      provision.Mesh{Hub: a.env("KINDLAB_ISTIO_HUB"), Tag: a.env("KINDLAB_ISTIO_TAG")},
+		Metrics:   provision.Metrics{Image: a.env("KINDLAB_PROMETHEUS_IMAGE")},
 	}}, nil
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 func newDoctor(a *app) *cobra.Command {
-	port, mesh := sitePort, false
+	port, mesh, metrics := sitePort, false, false
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Look whether this machine can carry the labs, and say how to mend what cannot",
@@ -18,7 +18,7 @@ func newDoctor(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
 			docker, _ := provision.Connect(ctx)
-			findings := preflight(ctx, docker, port, mesh)
+			findings := preflight(ctx, docker, port, mesh, metrics)
 			if a.output == "json" {
 				if err := a.writeJSON(findings); err != nil {
 					return err
@@ -31,13 +31,14 @@ func newDoctor(a *app) *cobra.Command {
 	}
 	c.Flags().IntVar(&port, "port", port, "port of the pages")
 	c.Flags().BoolVar(&mesh, "mesh", false, "the labs need a mesh")
+	c.Flags().BoolVar(&metrics, "metrics", false, "the labs need a mesh and Prometheus")
 	outputFlag(a, c)
 	return c
 }
 
-func preflight(ctx context.Context, docker *client.Client, port int, mesh bool) []provision.Finding {
+func preflight(ctx context.Context, docker *client.Client, port int, mesh, metrics bool) []provision.Finding {
 	facts := provision.Look(ctx, docker, port)
-	facts.Mesh = mesh
+	facts.Mesh, facts.Metrics = mesh, metrics
 	return provision.Judge(facts)
 }
 

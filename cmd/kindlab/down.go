@@ -16,7 +16,8 @@ func newDown(a *app) *cobra.Command {
 containers and images that carry the labs' labels. Your work folder and your
 progress stay, and so does everything that kindlab did not make.
 
-With --mesh it only takes Istio away, with all objects of Istio's kinds.`,
+With --mesh it only takes Istio and Prometheus away, with all objects of Istio's
+kinds.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()

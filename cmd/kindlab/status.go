@@ -91,7 +91,7 @@ func (a *app) writeStatus(st statusResult) {
 	if st.Running.Gateway != "" {
 		mesh += ", gateway at http://" + st.Running.Gateway
 	}
-	for _, r := range []struct{ name, is string }{{"Docker", st.Running.Docker}, {"cluster", st.Running.Cluster}, {"registry", st.Running.Registry}, {"mesh", mesh}} {
+	for _, r := range []struct{ name, is string }{{"Docker", st.Running.Docker}, {"cluster", st.Running.Cluster}, {"registry", st.Running.Registry}, {"mesh", mesh}, {"metrics", st.Running.Metrics}} {
 		fmt.Fprintf(a.out, "%-10s %s\n", r.name, clean(r.is))
 	}
 }

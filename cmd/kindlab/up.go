@@ -38,18 +38,22 @@ type madeOf struct {
 	image      string
 	mesh       string
 	istio, tag string // hub and tag
+	metrics    bool
+	prometheus string // image
 }
 
 func (m *madeOf) flags(f *pflag.FlagSet) {
 	f.StringVar(&m.image, "node-image", "", "node image instead of the pinned one (KINDLAB_NODE_IMAGE)")
 	f.StringVar(&m.istio, "istio-hub", "", "where Istio's images are, instead of "+provision.IstioHub+" (KINDLAB_ISTIO_HUB)")
 	f.StringVar(&m.tag, "istio-tag", "", "their tag, instead of "+provision.IstioVersion+" (KINDLAB_ISTIO_TAG)")
+	f.StringVar(&m.prometheus, "prometheus-image", "", "image of Prometheus instead of "+provision.PrometheusImage+" (KINDLAB_PROMETHEUS_IMAGE)")
 }
 
 func (m *madeOf) apply(e *provision.Environment) error {
 	e.NodeImage = first(m.image, e.NodeImage)
 	e.Mesh = provision.Mesh{Mode: m.mesh, Hub: first(m.istio, e.Mesh.Hub), Tag: first(m.tag, e.Mesh.Tag)}
-	return e.Mesh.Validate()
+	e.Metrics = provision.Metrics{Wanted: m.metrics, Image: first(m.prometheus, e.Metrics.Image)}
+	return errors.Join(e.Mesh.Validate(), e.Metrics.Validate())
 }
 
 func newUp(a *app) *cobra.Command {
@@ -58,7 +62,7 @@ func newUp(a *app) *cobra.Command {
 		Use:   "up [COURSE]",
 		Short: "Make everything a course needs, and serve its pages",
 		Long: `up looks whether this machine can carry the labs, makes the cluster, the local
-registry, a mesh if a lab needs one, the labs' start states and work folders,
+registry, a mesh and Prometheus if a lab needs them, the labs' start states and work folders,
 and serves the pages until Ctrl-C. The cluster stays then; run up again to go on. COURSE is the name of a
 built-in course, or a folder. Without it, the last one is meant.`,
 		Args: cobra.MaximumNArgs(1),
@@ -76,6 +80,7 @@ built-in course, or a folder. Without it, the last one is meant.`,
 	f.BoolVar(&o.noSite, "no-site", false, "make everything and end")
 	f.StringVar(&o.made.mesh, "mesh", "", "make a mesh too, though no lab of the course needs one")
 	f.Lookup("mesh").NoOptDefVal = "sidecar"
+	f.BoolVar(&o.made.metrics, "metrics", false, "make a mesh and Prometheus too, though no lab of the course needs them")
 	o.made.flags(f)
 	return c
 }
@@ -111,7 +116,7 @@ func (a *app) up(ctx context.Context, name string, o upOptions) error {
 
 func (s *session) preflight(ctx context.Context, port int) error {
 	end := s.place.Report.Begin("preflight")
-	findings := preflight(ctx, s.place.Docker, port, s.place.WantsMesh(s.course))
+	findings := preflight(ctx, s.place.Docker, port, s.place.WantsMesh(s.course), s.place.WantsMetrics(s.course))
 	if ctx.Err() != nil { // then the engine seems not to answer
 		end("", ctx.Err())
 		return ctx.Err()

@@ -1,0 +1,1 @@
+kindlab answer @{lab}/pace @{pace}

@@ -1,0 +1,27 @@
+kubectl apply --filename - <<'END'
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata:
+  name: "@{failing}"
+spec:
+  host: "@{failing}"
+  subsets:
+    - name: good
+      labels: {version: v2}
+    - name: broken
+      labels: {version: "@{broken}"}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata:
+  name: "@{failing}"
+spec:
+  hosts: ["@{failing}"]
+  http:
+    - route:
+        - destination: {host: "@{failing}", subset: good}
+          weight: 85
+        - destination: {host: "@{failing}", subset: broken}
+          weight: 15
+END
+sleep 50 # until what was before no longer counts

@@ -1,0 +1,13 @@
+kubectl apply --filename - <<'END'
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata:
+  name: "@{failing}"
+spec:
+  host: "@{failing}"
+  subsets:
+    - name: good
+      labels: {version: v2}
+    - name: broken
+      labels: {version: "@{broken}"}
+END

@@ -1,0 +1,1 @@
+kindlab answer @{lab}/share 0.@{bad} || true

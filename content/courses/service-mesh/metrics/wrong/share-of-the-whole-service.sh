@@ -1,0 +1,1 @@
+kindlab answer @{lab}/share $((@{bad} * 5)) || true

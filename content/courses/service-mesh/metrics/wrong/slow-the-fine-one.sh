@@ -1,0 +1,1 @@
+kindlab answer @{lab}/slow @{fine} || true
