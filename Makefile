@@ -101,9 +101,10 @@ LAB ?=
 prove: build
 	bin/kindlab course prove --course $(COURSE) $(LAB)
 
-# The course about Istio on a machine that can pull Istio's own images, Envoy in them.
+# The courses about Istio on a machine that can pull Istio's own images, Envoy in them.
 e2e-mesh-envoy: build
-	env -u KINDLAB_ISTIO_HUB -u KINDLAB_ISTIO_TAG -u KINDLAB_PROMETHEUS_IMAGE bin/kindlab course prove --course service-mesh
+	for course in service-mesh mesh-metrics; do \
+		env -u KINDLAB_ISTIO_HUB -u KINDLAB_ISTIO_TAG -u KINDLAB_PROMETHEUS_IMAGE bin/kindlab course prove --course $$course || exit 1; done
 
 # Each parser for a while; more with make fuzz FUZZTIME=10m.
 FUZZTIME ?= 20s

@@ -129,6 +129,9 @@ func (a *app) prove(ctx context.Context, args []string, o proveOptions) error {
 			return err
 		}
 		which = []*labs.Lab{lab}
+		only := *s.course // what the others need is not made
+		only.Labs = which
+		s.course = &only
 	}
 	if err := s.preflight(ctx, sitePort); err != nil {
 		return err
