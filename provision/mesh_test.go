@@ -325,7 +325,7 @@ func TestImageTrouble(t *testing.T) {
 func TestMeshRunning(t *testing.T) {
 	istiod := func(available int32) *appsv1.Deployment {
 		return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "istiod", Namespace: "istio-system", Labels: map[string]string{"app.kubernetes.io/version": "1.31.1"}},
-			Spec: appsv1.DeploymentSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "discovery", Image: "localhost:5001/istio/pilot:1.31.0"}}}}},
+			Spec:   appsv1.DeploymentSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "discovery", Image: "localhost:5001/istio/pilot:1.31.0"}}}}},
 			Status: appsv1.DeploymentStatus{Replicas: 1, UpdatedReplicas: 1, AvailableReplicas: available}}
 	}
 	assert.Equal(t, "none", meshRunning(t.Context(), fake.NewClientset()))
