@@ -159,7 +159,7 @@ func (c *meshCall) ask(ctx context.Context, k *kube, t *Target, objects meshObje
 		f.Expected = fmt.Sprintf("%s: %s", c.That, f.Expected)
 		asked := c.asked(t, objects, from, u, answers[c.firstUnlike(answers)])
 		why.status = asked.answer.Status
-		why.sure, why.said = asked.sure(only), cmp.Or(asked.letIn(), asked.letOut(only))
+		why.sure, why.said = asked.sure(only), cmp.Or(asked.letIn(), asked.letOut(only), asked.routed())
 		return len(answers), []labs.Finding{because(f, cmp.Or(asked.refused(), f))}, why, nil
 	}
 	f, err = c.disappointed(ctx, answers)

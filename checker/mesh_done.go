@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -385,9 +386,9 @@ func meshOnly(ctx context.Context, k *kube) bool {
 	return yaml.Unmarshal([]byte(m.Data["mesh"]), &config) == nil && config.OutboundTrafficPolicy.Mode == api.OutboundTrafficPolicy_REGISTRY_ONLY.String()
 }
 
-// saidOf is what the routes for a call's host say of what it expects, where nothing is
-// wrong with them but that: shares, or a time.
-func (m meshObjects) saidOf(namespace string, c *meshCall, f labs.Finding) labs.Finding {
+// saidOf is what the objects say of what a call expects, where nothing is wrong with them
+// but that: of shares, a time, how often the pods are asked, or of such a request.
+func (m meshObjects) saidOf(namespace string, c *meshCall, f, request labs.Finding) labs.Finding {
 	switch {
 	case c.Shares != nil:
 		return m.saidWeights(namespace, c.target())
@@ -395,6 +396,40 @@ func (m meshObjects) saidOf(namespace string, c *meshCall, f labs.Finding) labs.
 		return labs.Finding{} // something nearer is known
 	case c.isAboutTime() || strings.HasPrefix(f.Got, (httpAnswer{Status: http.StatusGatewayTimeout}).String()):
 		return m.saidTimeout(namespace, c.target())
+	case request.Because == "" && c.Counts != nil:
+		return m.saidCopies(namespace, c.target())
+	}
+	return request
+}
+
+// saidCopies says how often the routes for a host ask the pods for one request.
+func (m meshObjects) saidCopies(namespace, host string) labs.Finding {
+	r := &meshReading{meshObjects: m, namespace: namespace}
+	for _, v := range own(r, m.virtualServices) {
+		if len(v.Spec.Http) == 0 || !isFor(v, fullHost(host, namespace)) {
+			continue
+		}
+		var said []string
+		for i, h := range v.Spec.Http {
+			if again := h.GetRetries(); again != nil {
+				said = append(said, fmt.Sprintf("%s repeats up to %d times (retries, retryOn %s)", routeName(v, i), again.GetAttempts(), cmp.Or(again.GetRetryOn(), "not said")))
+			}
+			copies := h.GetMirrors()
+			if h.GetMirror() != nil {
+				copies = append(slices.Clone(copies), &api.HTTPMirrorPolicy{Destination: h.GetMirror(), Percentage: h.GetMirrorPercentage()})
+			}
+			for _, c := range copies {
+				share := 100.0
+				if c.GetPercentage() != nil {
+					share = c.GetPercentage().GetValue()
+				}
+				said = append(said, fmt.Sprintf("%s sends copies of %g percent to %s (mirror)", routeName(v, i), share, destinationText(c.GetDestination())))
+			}
+		}
+		if len(said) == 0 {
+			said = append(said, fmt.Sprintf("no route of VirtualService %s has retries or a mirror", v.Name))
+		}
+		return labs.Finding{Because: strings.Join(said, ", and "), Look: r.yaml("VirtualService", v)}
 	}
 	return labs.Finding{}
 }

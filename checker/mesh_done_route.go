@@ -180,15 +180,36 @@ func (a *meshAsk) routed() labs.Finding {
 	h, several := v.Spec.Http[at], len(v.Spec.Http) > 1
 	var to []string
 	for _, d := range h.GetRoute() {
-		text := d.GetDestination().GetHost()
-		if d.GetDestination().GetSubset() != "" {
-			several = true
-			text += " (subset " + d.GetDestination().GetSubset() + ")"
-		}
-		to = append(to, text)
+		several = several || d.GetDestination().GetSubset() != ""
+		to = append(to, destinationText(d.GetDestination()))
 	}
-	if !several || len(to) == 0 {
+	if !several && len(h.GetMatch()) == 0 && h.GetRewrite() == nil || len(to) == 0 {
 		return labs.Finding{}
 	}
-	return labs.Finding{Because: fmt.Sprintf("%s takes %s, and leads to %s", routeName(v, at), a, listed(to)), Look: a.yaml("VirtualService", v)}
+	as := ""
+	if path := a.rewritten(h); path != a.path() {
+		as = " as " + path
+	}
+	return labs.Finding{Because: fmt.Sprintf("%s takes %s, and leads to %s%s", routeName(v, at), a, listed(to), as), Look: a.yaml("VirtualService", v)}
+}
+
+func destinationText(d *api.Destination) string {
+	if d.GetSubset() != "" {
+		return d.GetHost() + " (subset " + d.GetSubset() + ")"
+	}
+	return d.GetHost()
+}
+
+// rewritten is the path that a route makes of the request's.
+func (a *meshAsk) rewritten(h *api.HTTPRoute) string {
+	to := h.GetRewrite().GetUri()
+	if to == "" {
+		return a.path()
+	}
+	for _, m := range h.GetMatch() {
+		if a.fits(m) && m.GetUri().GetPrefix() != "" {
+			return to + a.path()[len(m.GetUri().GetPrefix()):]
+		}
+	}
+	return to
 }

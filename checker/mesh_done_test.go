@@ -368,9 +368,36 @@ func TestMeshTimeoutIsSaid(t *testing.T) {
 			require.NoError(t, meshRead(&m, meshShop+c.objects))
 			check, err := decodeMesh(t, `calls: [{that: x, url: "http://orders/", from: cluster, `+c.call+`}, {that: y, url: "http://orders/", from: cluster}]`)
 			require.NoError(t, err)
-			assert.Equal(t, c.says, m.saidOf("shop", &check.Calls[0], labs.Finding{Got: c.got}).Because)
-			assert.Empty(t, m.saidOf("shop", &check.Calls[0], labs.Finding{Got: c.got, Because: "Service orders has no ready pod"}).Because, "something nearer is known")
+			assert.Equal(t, c.says, m.saidOf("shop", &check.Calls[0], labs.Finding{Got: c.got}, labs.Finding{}).Because)
+			assert.Empty(t, m.saidOf("shop", &check.Calls[0], labs.Finding{Got: c.got, Because: "Service orders has no ready pod"}, labs.Finding{}).Because, "something nearer is known")
 		})
+	}
+}
+
+func TestMeshCopiesAreSaid(t *testing.T) {
+	for objects, says := range map[string]string{
+		"retries: {attempts: 2, retryOn: 5xx}":                        "the route of VirtualService orders repeats up to 2 times (retries, retryOn 5xx)",
+		"retries: {attempts: 2}":                                      "the route of VirtualService orders repeats up to 2 times (retries, retryOn not said)",
+		"mirror: {host: orders, subset: v2}":                          "the route of VirtualService orders sends copies of 100 percent to orders (subset v2) (mirror)",
+		"mirrors: [{destination: {host: b}, percentage: {value: 5}}]": "the route of VirtualService orders sends copies of 5 percent to b (mirror)",
+		"timeout: 1s": "no route of VirtualService orders has retries or a mirror",
+	} {
+		var m meshObjects
+		require.NoError(t, meshRead(&m, meshShop+"\n---\nkind: VirtualService\nmetadata: {name: orders}\nspec: {hosts: [orders], http: [{"+objects+", route: [{destination: {host: orders}}]}]}"))
+		assert.Equal(t, says, m.saidCopies("shop", "orders").Because)
+	}
+}
+
+func TestMeshRewrittenPathIsSaid(t *testing.T) {
+	const routes = `
+kind: VirtualService
+metadata: {name: orders}
+spec: {hosts: [orders], http: [{match: [{uri: {prefix: /shop}}], rewrite: {uri: /}, route: [{destination: {host: orders}}]}, {match: [{uri: {exact: /old}}], rewrite: {uri: /new}, route: [{destination: {host: orders}}]}]}`
+	for path, says := range map[string]string{
+		"/shop/api": "route 1 of VirtualService orders takes GET /shop/api, and leads to orders as //api",
+		"/old":      "route 2 of VirtualService orders takes GET /old, and leads to orders as /new",
+	} {
+		assert.Equal(t, says, meshAskOf(t, routes, "client", "orders", "http://orders"+path, httpAnswer{Status: 404}).routed().Because)
 	}
 }
 
