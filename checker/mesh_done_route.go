@@ -213,3 +213,8 @@ func (a *meshAsk) rewritten(h *api.HTTPRoute) string {
 	}
 	return to
 }
+
+// isFor reports whether a VirtualService is for a full host.
+func isFor(v *meshnet.VirtualService, host string) bool {
+	return slices.ContainsFunc(v.Spec.Hosts, func(h string) bool { return hostCovers(fullHost(h, v.Namespace), host) })
+}

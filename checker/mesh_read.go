@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 
-	"github.com/kindlab/kindlab/labs"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -130,32 +128,3 @@ func (m meshObjects) rules(namespace string) int {
 }
 
 func count[T metav1.Object](all []T, namespace string) int { return len(within(all, namespace)) }
-
-// saidWeights says how the first VirtualService for a host shares its requests out.
-func (m meshObjects) saidWeights(namespace, host string) labs.Finding {
-	for _, v := range within(m.virtualServices, namespace) {
-		if !isFor(v, fullHost(host, namespace)) {
-			continue
-		}
-		for _, r := range v.Spec.Http {
-			if len(r.Match) > 0 || len(r.Route) == 0 {
-				continue
-			}
-			var out []string
-			for _, d := range r.Route {
-				weight := d.Weight
-				if len(r.Route) == 1 && weight == 0 {
-					weight = 100
-				}
-				name := d.GetDestination().GetSubset()
-				if name == "" {
-					name = d.GetDestination().GetHost()
-				}
-				out = append(out, fmt.Sprintf("%s %d", clip(name, 60), weight))
-			}
-			return labs.Finding{Because: fmt.Sprintf("VirtualService %s gives %s", v.Name, strings.Join(out, ", ")),
-				Look: command(&Target{Namespace: namespace}, "kubectl get virtualservice "+v.Name, namespace, "-o yaml")}
-		}
-	}
-	return labs.Finding{}
-}
