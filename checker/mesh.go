@@ -89,7 +89,7 @@ func (c *meshCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 			case why.sure.Because != "":
 				f = because(f, why.sure)
 			case n > 0: // where nothing could be sent, the mesh is not the cause
-				f = c.explained(f, &c.Calls[i], findingsOf(c.Calls[i].possible(faults, why.status)), behind, objects.saidOf(t.Namespace, &c.Calls[i], f, why.said))
+				f = c.explained(f, &c.Calls[i], findingsOf(c.Calls[i].possible(faults, why.answer)), behind, objects.saidOf(t.Namespace, &c.Calls[i], f, why.said))
 			}
 			undone = append(undone, f)
 		}

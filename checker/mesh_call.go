@@ -158,7 +158,7 @@ func (c *meshCall) ask(ctx context.Context, k *kube, t *Target, objects meshObje
 	if f := c.unlike(ctx, t, u, from, answers); f != (labs.Finding{}) {
 		f.Expected = fmt.Sprintf("%s: %s", c.That, f.Expected)
 		asked := c.asked(t, objects, from, u, answers[c.firstUnlike(answers)])
-		why.status = asked.answer.Status
+		why.answer = asked.answer
 		why.sure, why.said = asked.sure(only), cmp.Or(asked.letIn(), asked.letOut(only), asked.routed())
 		return len(answers), []labs.Finding{because(f, cmp.Or(asked.refused(), f))}, why, nil
 	}
@@ -167,7 +167,8 @@ func (c *meshCall) ask(ctx context.Context, k *kube, t *Target, objects meshObje
 		f[i].Expected = c.That + ": " + f[i].Expected
 	}
 	if len(f) > 0 {
-		why.said = c.asked(t, objects, from, u, answers[len(answers)-1]).routed()
+		why.answer = answers[len(answers)-1]
+		why.said = c.asked(t, objects, from, u, why.answer).routed()
 	}
 	return len(answers), f, why, err
 }

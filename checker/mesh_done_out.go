@@ -140,6 +140,10 @@ func (a *meshAsk) letOut(meshOnly func() bool) labs.Finding {
 		return labs.Finding{}
 	}
 	s := a.sidecarOf(a.from)
+	to, _ := a.serviceAsked()
+	if a.call.Unanswered && (s == nil || to != nil && to.Namespace == a.from.Namespace) {
+		return labs.Finding{} // something else was meant to keep it in
+	}
 	look := a.look("get sidecars.networking.istio.io", a.from.Namespace, "-o yaml")
 	switch {
 	case s == nil && !meshOnly():
@@ -154,7 +158,7 @@ func (a *meshAsk) letOut(meshOnly func() bool) labs.Finding {
 			return labs.Finding{Because: fmt.Sprintf("%s makes host %s known", a.called("ServiceEntry", e), a.host), Look: a.yaml("ServiceEntry", e)}
 		}
 	}
-	if to, _ := a.serviceAsked(); s != nil && to != nil && shown(exportOf(to), to.Namespace, a.from.Namespace) && listsHost(s, a.from.Namespace, to.Namespace, serviceHost(to)) {
+	if s != nil && to != nil && shown(exportOf(to), to.Namespace, a.from.Namespace) && listsHost(s, a.from.Namespace, to.Namespace, serviceHost(to)) {
 		f := labs.Finding{Because: fmt.Sprintf("%s lists Service %s", a.called("Sidecar", s), a.inNamespace(to.Name, to.Namespace)), Nearest: "it lists " + listed(egressHosts(s)), Look: a.yaml("Sidecar", s)}
 		if len(s.Spec.Egress) == 0 {
 			f.Because, f.Nearest = fmt.Sprintf("%s lists no hosts (egress), so it lists all, Service %s among them", a.called("Sidecar", s), a.inNamespace(to.Name, to.Namespace)), ""

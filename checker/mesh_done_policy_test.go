@@ -70,17 +70,23 @@ func TestMeshCallerIsLetIn(t *testing.T) {
 }
 
 func TestMeshFaultFitsWhatHappened(t *testing.T) {
-	faults := []meshFault{{rule: "deny-all"}, {rule: "token-unasked"}, {rule: "selector"}}
-	rules := func(status, wanted int) (out []string) {
+	faults := []meshFault{{rule: "port-name"}, {rule: "deny-all"}, {rule: "token-unasked"}, {rule: "selector"}}
+	rules := func(a httpAnswer, wanted ...int) (out []string) {
 		c := &meshCall{}
-		c.Status = wanted
-		for _, f := range c.possible(faults, status) {
+		if c.Statuses = wanted; len(wanted) == 1 {
+			c.Status, c.Statuses = wanted[0], nil
+		}
+		for _, f := range c.possible(faults, a) {
 			out = append(out, f.rule)
 		}
 		return out
 	}
-	assert.Equal(t, []string{"token-unasked", "selector"}, rules(200, 403))
-	assert.Equal(t, []string{"deny-all", "selector"}, rules(403, 200))
-	assert.Equal(t, []string{"deny-all", "token-unasked", "selector"}, rules(503, 200))
-	assert.Equal(t, []string{"deny-all", "token-unasked", "selector"}, rules(0, 403), "nothing came")
+	denied := httpAnswer{Status: 403, Body: "RBAC: access denied"}
+	assert.Equal(t, []string{"token-unasked", "selector"}, rules(httpAnswer{Status: 200}, 403))
+	assert.Equal(t, []string{"token-unasked", "selector"}, rules(httpAnswer{Status: 200}, 401, 403))
+	assert.Equal(t, []string{"deny-all", "selector"}, rules(denied, 200))
+	assert.Equal(t, []string{"port-name", "selector"}, rules(httpAnswer{Status: 503}, 200), "no policy does that")
+	assert.Len(t, rules(httpAnswer{Status: 403, Body: "no"}, 200), 4, "it may be the program")
+	assert.Len(t, rules(httpAnswer{Status: 503}, 403), 4)
+	assert.Len(t, rules(httpAnswer{}, 403), 4, "nothing came")
 }

@@ -88,7 +88,11 @@ spec: {host: orders, trafficPolicy: {connectionPool: {tcp: {maxConnections: 1}}}
 func TestMeshPlainTextIsTaken(t *testing.T) {
 	const says = "lets the pods of Service orders take plain text (PERMISSIVE)\nlook at 'kubectl get peerauthentication "
 	for objects, wants := range map[string]string{
-		"": "because no PeerAuthentication says how the pods of Service orders are called, so they take plain text too\nlook at 'kubectl get peerauthentications'",
+		"": "",
+		`
+kind: PeerAuthentication
+metadata: {name: client}
+spec: {selector: {matchLabels: {app: client}}, mtls: {mode: STRICT}}`: "because no PeerAuthentication is for the pods of Service orders, so they take plain text too\nlook at 'kubectl get peerauthentications -o yaml'",
 		`
 kind: PeerAuthentication
 metadata: {name: default}
