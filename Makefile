@@ -51,11 +51,11 @@ KINDLAB_TEST_TOOLS ?= busybox:1.37
 E2E = $(CURDIR)/bin/e2e
 E2E_KINDLAB = KINDLAB_STATE=$(E2E)/state KINDLAB_WORK=$(E2E)/work KINDLAB_CLUSTER=kindlab-e2e KINDLAB_ATTENDEE=e2e bin/kindlab
 
-# with-cluster makes an environment, runs $(1) with what the tests need of it, and
-# takes the environment away.
+# with-cluster makes an environment with a mesh, runs $(1) with what the tests need of
+# it, and takes the environment away.
 define with-cluster
 @trap '$(E2E_KINDLAB) down' EXIT; set -e; \
-	$(E2E_KINDLAB) up $(COURSE) --no-site; \
+	$(E2E_KINDLAB) up $(COURSE) --no-site --mesh; \
 	registry=$$($(E2E_KINDLAB) status -o json | sed -n 's/.*"registry": "\(.*\)".*/\1/p'); \
 	docker image inspect $(KINDLAB_TEST_TOOLS) >/dev/null 2>&1 || docker pull $(KINDLAB_TEST_TOOLS); \
 	docker tag $(KINDLAB_TEST_TOOLS) $$registry/tools:1; \

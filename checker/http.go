@@ -55,6 +55,8 @@ type httpCheck struct {
 	Statuses []int             `yaml:"statuses" doc:"Instead of status: every answer has one of these."`
 	Times    int               `yaml:"times" doc:"How many requests, each on a connection of its own; 1 when it is not given, at most 100."`
 	Expect   []expectation     `yaml:"expect" doc:"What must be true of the answers."`
+
+	atOnce int // how many of the requests may be under way at a time; 0 is 1
 }
 
 // An expectation is CEL over the answers. Variables: status (int), headers (map,
@@ -156,6 +158,9 @@ func (c *httpCheck) needs() string {
 	return ""
 }
 
+// answerSays begins the cause that is taken from an answer's own words.
+const answerSays = "the answer says: "
+
 // unannounced says that no event tells when an answer changes.
 func (c *httpCheck) unannounced() bool { return true }
 
@@ -243,9 +248,6 @@ func (c *httpCheck) wants(status int) (bool, string) {
 	return slices.Contains(c.Statuses, status), strings.Join(all, " or ")
 }
 
-// theAnswerSays begins what is said of an answer of which nothing else is known.
-const theAnswerSays = "the answer says: "
-
 // firstUnlike is the first answer that is missing or has another status; -1 when all are as wanted.
 func (c *httpCheck) firstUnlike(answers []httpAnswer) int {
 	return slices.IndexFunc(answers, func(a httpAnswer) bool {
@@ -274,7 +276,7 @@ func (c *httpCheck) unlike(ctx context.Context, t *Target, u *url.URL, from *cor
 	}
 	if a.Error == "" && a.Status != http.StatusServiceUnavailable {
 		if says := clip(a.Body, 120); says != "" && !strings.HasPrefix(says, "<") {
-			f.Because = theAnswerSays + says
+			f.Because = answerSays + says
 		}
 		return f
 	}

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -52,15 +53,35 @@ func (c *httpCheck) askHost(ctx context.Context, _ *Target, u *url.URL) ([]httpA
 			return nil
 		},
 	}
-	var out []httpAnswer
-	for range max(c.Times, 1) {
-		a := c.ask(ctx, client)
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("asking %s: %w", c.URL, ctx.Err())
+	var (
+		mu   sync.Mutex // guards what follows
+		left = max(c.Times, 1)
+		out  []httpAnswer
+		all  sync.WaitGroup
+	)
+	next := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if left == 0 || ctx.Err() != nil {
+			return false
 		}
-		if out = append(out, a); a.Error != "" {
-			break
-		}
+		left--
+		return true
+	}
+	for range min(max(c.atOnce, 1), left) {
+		all.Go(func() {
+			for next() {
+				a := c.ask(ctx, client)
+				mu.Lock()
+				if out = append(out, a); a.Error != "" {
+					left = 0
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	if all.Wait(); ctx.Err() != nil {
+		return nil, fmt.Errorf("asking %s: %w", c.URL, ctx.Err())
 	}
 	return out, nil
 }
@@ -140,6 +161,9 @@ func (c *httpCheck) command(u *url.URL, namespace string) []string {
 	command := []string{"get", "-o", "json", "-timeout", answerTime.String()}
 	if c.Times > 1 {
 		command = append(command, "-n", strconv.Itoa(c.Times))
+	}
+	if c.atOnce > 1 {
+		command = append(command, "-c", strconv.Itoa(c.atOnce))
 	}
 	if c.Method != "" {
 		command = append(command, "-X", c.Method)

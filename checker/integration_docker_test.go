@@ -229,8 +229,11 @@ func TestBrokenContainers(t *testing.T) {
 		w.gone(web)
 		w.start("--name", web, "--restart", "always", teal, "/app", "fail")
 		w.until(web, "restarting")
-		w.is(check(), "expected container NAME-web to run, got one that ends and starts again and again, last with exit code 3",
-			"because its last log line is: cannot find the greeting", "look at `docker logs NAME-web`")
+		for range 8 { // some of these are in a moment in which it runs
+			w.is(check(), "expected container NAME-web to run, got one that ends and starts again and again, last with exit code 3",
+				"because its last log line is: cannot find the greeting", "look at `docker logs NAME-web`")
+			time.Sleep(150 * time.Millisecond)
+		}
 		w.gone(web)
 		w.start("--name", web, teal, "/ap")
 		w.is(check(), "expected container NAME-web to run, got a container that never started",

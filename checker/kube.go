@@ -124,9 +124,15 @@ func plainly(err error) error {
 // resource finds what serves objects of the kind: in one namespace, or in none
 // when the kind has no namespaces.
 func (k *kube) resource(ctx context.Context, apiVersion, kind, namespace string) (dynamic.ResourceInterface, error) {
+	of, _, err := k.resourceOf(ctx, apiVersion, kind, namespace)
+	return of, err
+}
+
+// resourceOf is resource, and what the cluster calls the kind.
+func (k *kube) resourceOf(ctx context.Context, apiVersion, kind, namespace string) (of dynamic.ResourceInterface, gvr schema.GroupVersionResource, err error) {
 	gv, err := schema.ParseGroupVersion(apiVersion)
 	if err != nil {
-		return nil, fmt.Errorf("apiVersion %q: %w", apiVersion, err)
+		return nil, gvr, fmt.Errorf("apiVersion %q: %w", apiVersion, err)
 	}
 	// The library would log to stderr what is returned as an error anyway.
 	m, err := k.mapper.RESTMappingWithContext(klog.NewContext(ctx, klog.Logger{}), schema.GroupKind{Group: gv.Group, Kind: kind}, gv.Version)
@@ -135,12 +141,12 @@ func (k *kube) resource(ctx context.Context, apiVersion, kind, namespace string)
 		depends(ctx, "", schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
 	}
 	if err != nil {
-		return nil, kubeError("asking what the cluster knows of "+kind, err)
+		return nil, gvr, kubeError("asking what the cluster knows of "+kind, err)
 	}
 	if m.Scope.Name() == meta.RESTScopeNameRoot {
-		return k.dynamic.Resource(m.Resource), nil
+		return k.dynamic.Resource(m.Resource), m.Resource, nil
 	}
-	return k.dynamic.Resource(m.Resource).Namespace(namespace), nil
+	return k.dynamic.Resource(m.Resource).Namespace(namespace), m.Resource, nil
 }
 
 // objects reads those that r means, by name: at most one, and none is no error.

@@ -1,9 +1,11 @@
 package checker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -89,7 +91,8 @@ func (c *meshCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 			case why.sure.Because != "":
 				f = because(f, why.sure)
 			case n > 0: // where nothing could be sent, the mesh is not the cause
-				f = c.explained(f, &c.Calls[i], findingsOf(c.Calls[i].possible(faults, why.answer)), behind, objects.saidOf(t.Namespace, &c.Calls[i], f, why.said))
+				possible := findingsOf(objects.onTheWay(t.Namespace, &c.Calls[i], why.answer.Status, c.Calls[i].possible(faults, why.answer)))
+				f = because(f, cmp.Or(causeOf(&c.Calls[i], possible, behind), objects.saidOf(t.Namespace, &c.Calls[i], f), why.said, f))
 			}
 			undone = append(undone, f)
 		}
@@ -100,7 +103,30 @@ func (c *meshCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 	} else {
 		step(ctx, "done: %d of %s came out otherwise, in %s", len(undone), counted(len(c.Calls), "call"), counted(requests, "request"))
 	}
-	return firstOf(undone), nil
+	return firstOf(oncePerCause(undone)), nil
+}
+
+// oncePerCause leaves of findings with the same cause the first, and says how many
+// others there are: who mends the cause mends them all.
+func oncePerCause(all []labs.Finding) []labs.Finding {
+	var out []labs.Finding
+	more := map[string]int{}
+	for _, f := range all {
+		if f.Because == "" || more[f.Because] == 0 {
+			out = append(out, f)
+		}
+		more[f.Because]++
+	}
+	for i, f := range out {
+		switch n := more[f.Because] - 1; {
+		case f.Because == "" || n == 0:
+		case n == 1:
+			out[i].Got += "; one more comes out otherwise, too"
+		default:
+			out[i].Got += fmt.Sprintf("; %d more come out otherwise, too", n)
+		}
+	}
+	return out
 }
 
 // said tells of the faults among the objects of the namespace.
@@ -144,23 +170,57 @@ func (c *meshCheck) sent(ctx context.Context, k *kube, t *Target) ([]labs.Findin
 	return out, nil
 }
 
-// explained gives a finding of a call its cause: a fault that is about the same host,
-// then any that it could be, then a proxy that is behind, then what is said of what the
-// call expects, then what the call itself knows.
-func (c *meshCheck) explained(f labs.Finding, call *meshCall, faults, behind []labs.Finding, said labs.Finding) labs.Finding {
+// causeOf is why a call comes out otherwise, as far as the objects and the proxies show:
+// a fault that is about the same host, then any that it could be, then a proxy that is behind.
+func causeOf(call *meshCall, faults, behind []labs.Finding) labs.Finding {
 	host, _, _ := strings.Cut(call.target(), ".")
 	about := slices.IndexFunc(faults, func(f labs.Finding) bool { return hasWord(f.Because, host) || hasWord(f.Because, call.target()) })
 	switch {
 	case about >= 0:
-		return because(f, faults[about])
+		return faults[about]
 	case len(faults) > 0:
-		return because(f, faults[0])
+		return faults[0]
 	case len(behind) > 0:
-		return because(f, behind[0])
-	case said.Because != "":
-		return because(f, said)
+		return behind[0]
 	}
-	return f
+	return labs.Finding{}
+}
+
+// onTheWay are the faults that a call can meet: of the gateway's, those that come in
+// through it, and of another Service's none, but when a program fails that may ask it.
+func (m meshObjects) onTheWay(namespace string, c *meshCall, status int, faults []meshFault) []meshFault {
+	var met []string
+	name := func(host string) {
+		if n, is := parseService(host, namespace); is {
+			met = append(met, n.service)
+		}
+	}
+	name(c.target())
+	for _, v := range within(m.virtualServices, namespace) {
+		if isFor(v, fullHost(c.target(), namespace)) {
+			for _, d := range destinations(v) {
+				name(d.GetHost())
+			}
+		}
+	}
+	// In the cluster a gateway is asked for a host that is not its own name.
+	u, err := c.parse()
+	direct := c.From.inCluster() && err == nil && u.Hostname() == c.target()
+	var others []string
+	for i := range m.services {
+		if s := &m.services[i]; s.Namespace == namespace && !slices.Contains(met, s.Name) {
+			others = append(others, s.Name)
+		}
+	}
+	names := func(text string, all []string) bool {
+		return slices.ContainsFunc(all, func(name string) bool { return hasWord(text, name) })
+	}
+	return slices.DeleteFunc(slices.Clone(faults), func(f meshFault) bool {
+		if strings.HasPrefix(f.rule, "gateway") && direct {
+			return true
+		}
+		return status < http.StatusInternalServerError && names(f.finding.Because, others) && !names(f.finding.Because, met)
+	})
 }
 
 // hasWord reports whether a text has a name in it, as a word of its own.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"sync"
 
 	"github.com/kindlab/kindlab/labs"
 	corev1 "k8s.io/api/core/v1"
@@ -129,9 +128,9 @@ func (c *meshCall) ask(ctx context.Context, k *kube, t *Target, objects meshObje
 	if err != nil || len(f) > 0 {
 		return 0, f, why, err
 	}
-	answers, err := c.answers(ctx, func(ctx context.Context, times int) ([]httpAnswer, error) {
+	answers, err := c.answers(func(times int) ([]httpAnswer, error) {
 		some := c.httpCheck
-		some.Times = times
+		some.Times, some.atOnce = times, c.AtOnce
 		if some.From.inCluster() {
 			return some.askCluster(ctx, t, from, u)
 		}
@@ -159,16 +158,21 @@ func (c *meshCall) ask(ctx context.Context, k *kube, t *Target, objects meshObje
 		f.Expected = fmt.Sprintf("%s: %s", c.That, f.Expected)
 		asked := c.asked(t, objects, from, u, answers[c.firstUnlike(answers)])
 		why.answer = asked.answer
-		why.sure, why.said = asked.sure(only), cmp.Or(asked.letIn(), asked.letOut(only), asked.routed())
-		return len(answers), []labs.Finding{because(f, cmp.Or(asked.refused(), f))}, why, nil
+		refused, answered := asked.refused(), strings.HasPrefix(f.Because, answerSays)
+		why.sure, why.said = asked.sure(only), cmp.Or(asked.letIn(), asked.letOut(only))
+		if empty := (labs.Finding{}); why.said == empty && refused == empty && (answered || f.Because == "") {
+			// What the program says of itself is nearer than the way to it.
+			why.said = asked.routed(!answered)
+		}
+		return len(answers), []labs.Finding{because(f, cmp.Or(refused, f))}, why, nil
 	}
 	f, err = c.disappointed(ctx, answers)
 	for i := range f {
 		f[i].Expected = c.That + ": " + f[i].Expected
 	}
-	if len(f) > 0 {
-		why.answer = answers[len(answers)-1]
-		why.said = c.asked(t, objects, from, u, why.answer).routed()
+	// Of what the pods have counted the way is the cause too.
+	if last := answers[len(answers)-1]; len(f) > 0 || c.Counts != nil {
+		why.answer, why.said = last, c.asked(t, objects, from, u, last).routed(len(f) > 0)
 	}
 	return len(answers), f, why, err
 }
@@ -178,56 +182,31 @@ func (c *meshCall) asked(t *Target, objects meshObjects, from *corev1.Pod, u *ur
 	return &meshAsk{&meshReading{meshObjects: objects, namespace: t.Namespace}, from, c, c.target(), u, answer}
 }
 
-// portions are the requests as they are sent, one after the other within a portion:
-// each costs a process in the probe. After one that is not answered the rest of its
-// portion is not sent, so where no answer is wanted each is a portion of its own.
+// portions are the requests as they are sent: after one that is not answered the rest
+// of its portion is not, so where no answer is wanted each is a portion of its own.
 func (c *meshCall) portions() []int {
-	left := max(c.Times, 1)
-	most := min(trafficBatch, (left+max(c.AtOnce, 1)-1)/max(c.AtOnce, 1))
+	most := trafficBatch
 	if c.Unanswered {
 		most = 1
 	}
 	var out []int
-	for ; left > 0; left -= most {
+	for left := max(c.Times, 1); left > 0; left -= most {
 		out = append(out, min(most, left))
 	}
 	return out
 }
 
-// answers are those to all requests, some under way at the same time.
-func (c *meshCall) answers(ctx context.Context, send func(ctx context.Context, times int) ([]httpAnswer, error)) ([]httpAnswer, error) {
-	var (
-		mu    sync.Mutex
-		all   []httpAnswer
-		first error
-		wg    sync.WaitGroup
-	)
-	slots := make(chan struct{}, max(c.AtOnce, 1))
+// answers are those to all requests, sent in portions.
+func (c *meshCall) answers(send func(times int) ([]httpAnswer, error)) ([]httpAnswer, error) {
+	var all []httpAnswer
 	for _, times := range c.portions() {
-		slots <- struct{}{}
-		mu.Lock()
-		stop := first != nil || ctx.Err() != nil
-		mu.Unlock()
-		if stop {
-			<-slots
-			break
+		got, err := send(times)
+		all = append(all, got...)
+		if err != nil {
+			return all, err
 		}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			got, err := send(ctx, times)
-			mu.Lock()
-			defer mu.Unlock()
-			all = append(all, got...)
-			if first == nil {
-				first = err
-			}
-		})
 	}
-	wg.Wait()
-	if first == nil {
-		first = ctx.Err()
-	}
-	return all, first
+	return all, nil
 }
 
 // summary counts answers by what came.

@@ -167,11 +167,13 @@ func matchWords(m *api.HTTPMatchRequest) string {
 	return strings.Join(out, ", ")
 }
 
-// routed says which route takes the request, where there is more than one way to go.
-func (a *meshAsk) routed() labs.Finding {
+// routed says which route takes the request, where it does more than lead somewhere or,
+// if leads is true, where there is more than one way to go. Without routes it says what
+// the DestinationRule does.
+func (a *meshAsk) routed(leads bool) labs.Finding {
 	v := a.routes()
 	if v == nil {
-		return labs.Finding{}
+		return a.treated()
 	}
 	at, known := a.taker(v)
 	if at < 0 || !known {
@@ -180,41 +182,33 @@ func (a *meshAsk) routed() labs.Finding {
 	h, several := v.Spec.Http[at], len(v.Spec.Http) > 1
 	var to []string
 	for _, d := range h.GetRoute() {
-		several = several || d.GetDestination().GetSubset() != ""
-		to = append(to, destinationText(d.GetDestination()))
+		text := d.GetDestination().GetHost()
+		if d.GetDestination().GetSubset() != "" {
+			several = true
+			text += " (subset " + d.GetDestination().GetSubset() + ")"
+		}
+		to = append(to, text)
 	}
-	if !several && len(h.GetMatch()) == 0 && h.GetRewrite() == nil || len(to) == 0 {
+	does := routeDoes(h)
+	if len(to) > 0 {
+		does = append([]string{"leads to " + listed(to)}, does...)
+	}
+	if len(does) == 0 || len(does) == 1 && len(to) > 0 && !(several && leads) {
 		return labs.Finding{}
 	}
-	as := ""
-	if path := a.rewritten(h); path != a.path() {
-		as = " as " + path
-	}
-	return labs.Finding{Because: fmt.Sprintf("%s takes %s, and leads to %s%s", routeName(v, at), a, listed(to), as), Look: a.yaml("VirtualService", v)}
+	return labs.Finding{Because: fmt.Sprintf("%s takes %s, and %s", routeName(v, at), a, listed(does)), Look: a.yaml("VirtualService", v)}
 }
 
-func destinationText(d *api.Destination) string {
-	if d.GetSubset() != "" {
-		return d.GetHost() + " (subset " + d.GetSubset() + ")"
+// treated says what a DestinationRule does with the request.
+func (a *meshAsk) treated() labs.Finding {
+	s, _ := a.serviceAsked()
+	if s == nil || !a.proxied() {
+		return labs.Finding{}
 	}
-	return d.GetHost()
-}
-
-// rewritten is the path that a route makes of the request's.
-func (a *meshAsk) rewritten(h *api.HTTPRoute) string {
-	to := h.GetRewrite().GetUri()
-	if to == "" {
-		return a.path()
-	}
-	for _, m := range h.GetMatch() {
-		if a.fits(m) && m.GetUri().GetPrefix() != "" {
-			return to + a.path()[len(m.GetUri().GetPrefix()):]
+	for _, d := range a.rulesFor(serviceHost(s)) {
+		if does := policyDoes(d.Spec.GetTrafficPolicy()); len(does) > 0 {
+			return labs.Finding{Because: a.called("DestinationRule", d) + " " + listed(does), Look: a.yaml("DestinationRule", d)}
 		}
 	}
-	return to
-}
-
-// isFor reports whether a VirtualService is for a full host.
-func isFor(v *meshnet.VirtualService, host string) bool {
-	return slices.ContainsFunc(v.Spec.Hosts, func(h string) bool { return hostCovers(fullHost(h, v.Namespace), host) })
+	return labs.Finding{}
 }

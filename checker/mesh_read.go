@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 
+	"github.com/kindlab/kindlab/labs"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -22,36 +24,53 @@ const (
 // that are.
 func readMesh(ctx context.Context, k *kube, namespace string) (meshObjects, error) {
 	var m meshObjects
+	in := []source{{namespace: namespace}, {namespace: meshRoot}}
 	err := errors.Join(
-		listInto(ctx, k, meshNetworking, "VirtualService", &m.virtualServices),
-		listInto(ctx, k, meshNetworking, "DestinationRule", &m.destinationRules),
-		listInto(ctx, k, meshNetworking, "Gateway", &m.gateways),
-		listInto(ctx, k, meshNetworking, "ServiceEntry", &m.serviceEntries),
-		listInto(ctx, k, meshNetworking, "Sidecar", &m.sidecars),
-		listInto(ctx, k, meshSecurity, "PeerAuthentication", &m.peers),
-		listInto(ctx, k, meshSecurity, "RequestAuthentication", &m.requests),
-		listInto(ctx, k, meshSecurity, "AuthorizationPolicy", &m.policies),
+		listInto(ctx, k, in, meshNetworking, "VirtualService", &m.virtualServices),
+		listInto(ctx, k, in, meshNetworking, "DestinationRule", &m.destinationRules),
+		listInto(ctx, k, in, meshNetworking, "Gateway", &m.gateways),
+		listInto(ctx, k, in, meshNetworking, "ServiceEntry", &m.serviceEntries),
+		listInto(ctx, k, in, meshNetworking, "Sidecar", &m.sidecars),
+		listInto(ctx, k, in, meshSecurity, "PeerAuthentication", &m.peers),
+		listInto(ctx, k, in, meshSecurity, "RequestAuthentication", &m.requests),
+		listInto(ctx, k, in, meshSecurity, "AuthorizationPolicy", &m.policies),
 	)
 	if meta.IsNoMatchError(err) {
 		return m, unreachable("the mesh", errors.New("the cluster has no Istio: a course that needs it says needs: [mesh]"))
 	} else if err != nil {
 		return m, err
 	}
-	services, err := k.typed.CoreV1().Services("").List(ctx, metav1.ListOptions{})
+	services, err := sharedList(ctx, corev1.SchemeGroupVersion.WithResource("services"), "", in, func(ctx context.Context) ([]corev1.Service, error) {
+		list, err := k.typed.CoreV1().Services("").List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return nil, kubeError("listing Services", err)
+		}
+		return list.Items, nil
+	})
 	if err != nil {
-		return m, kubeError("listing Services", err)
+		return m, err
 	}
-	m.services = services.Items
-	namespaces, err := k.typed.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
+	namespaces, err := sharedList(ctx, corev1.SchemeGroupVersion.WithResource("namespaces"), "", []source{{name: namespace}}, func(ctx context.Context) ([]corev1.Namespace, error) {
+		list, err := k.typed.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return nil, kubeError("listing namespaces", err)
+		}
+		return list.Items, nil
+	})
 	if err != nil {
-		return m, kubeError("listing namespaces", err)
+		return m, err
 	}
-	m.namespaces = namespaces.Items
-	accounts, err := k.typed.CoreV1().ServiceAccounts("").List(ctx, metav1.ListOptions{})
+	accounts, err := sharedList(ctx, corev1.SchemeGroupVersion.WithResource("serviceaccounts"), "", in, func(ctx context.Context) ([]corev1.ServiceAccount, error) {
+		list, err := k.typed.CoreV1().ServiceAccounts("").List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return nil, kubeError("listing service accounts", err)
+		}
+		return list.Items, nil
+	})
 	if err != nil {
-		return m, kubeError("listing service accounts", err)
+		return m, err
 	}
-	m.accounts = accounts.Items
+	m.services, m.namespaces, m.accounts = services, namespaces, accounts
 	if m.pods, err = gatewayPods(ctx, k); err != nil {
 		return m, err
 	}
@@ -71,27 +90,31 @@ func readMesh(ctx context.Context, k *kube, namespace string) (meshObjects, erro
 
 // listInto decodes all objects of a kind. Istio's types read their own JSON, which a
 // converter of Kubernetes does not know.
-func listInto[T any](ctx context.Context, k *kube, version, kind string, into *[]*T) error {
-	of, err := k.resource(ctx, version, kind, metav1.NamespaceAll)
+func listInto[T any](ctx context.Context, k *kube, in []source, version, kind string, into *[]*T) error {
+	of, gvr, err := k.resourceOf(ctx, version, kind, metav1.NamespaceAll)
 	if err != nil {
 		return err
 	}
-	list, err := of.List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return kubeError("listing "+kind, err)
-	}
-	for i := range list.Items {
-		data, err := json.Marshal(list.Items[i].Object)
+	*into, err = sharedList(ctx, gvr, "", in, func(ctx context.Context) ([]*T, error) {
+		list, err := of.List(ctx, metav1.ListOptions{})
 		if err != nil {
-			return fmt.Errorf("reading %s %s: %w", kind, list.Items[i].GetName(), err)
+			return nil, kubeError("listing "+kind, err)
 		}
-		o := new(T)
-		if err := json.Unmarshal(data, o); err != nil {
-			continue // a field of a newer Istio: nothing can be said of it
+		var out []*T
+		for i := range list.Items {
+			data, err := json.Marshal(list.Items[i].Object)
+			if err != nil {
+				return nil, fmt.Errorf("reading %s %s: %w", kind, list.Items[i].GetName(), err)
+			}
+			o := new(T)
+			if err := json.Unmarshal(data, o); err != nil {
+				continue // a field of a newer Istio: nothing can be said of it
+			}
+			out = append(out, o)
 		}
-		*into = append(*into, o)
-	}
-	return nil
+		return out, nil
+	})
+	return err
 }
 
 // mentioned are the namespaces whose pods matter to what one namespace says.
@@ -128,3 +151,20 @@ func (m meshObjects) rules(namespace string) int {
 }
 
 func count[T metav1.Object](all []T, namespace string) int { return len(within(all, namespace)) }
+
+// saidWeights says how the first VirtualService for a host shares its requests out.
+func (m meshObjects) saidWeights(namespace, host string) labs.Finding {
+	for _, v := range within(m.virtualServices, namespace) {
+		if !isFor(v, fullHost(host, namespace)) {
+			continue
+		}
+		for _, r := range v.Spec.Http {
+			if len(r.Match) > 0 || len(r.Route) == 0 {
+				continue
+			}
+			return labs.Finding{Because: fmt.Sprintf("VirtualService %s gives %s", v.Name, shareText(r.Route)),
+				Look: command(&Target{Namespace: namespace}, "kubectl get virtualservice "+v.Name, namespace, "-o yaml")}
+		}
+	}
+	return labs.Finding{}
+}

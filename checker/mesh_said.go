@@ -214,10 +214,13 @@ func isGateway(p *corev1.Pod) bool {
 	return len(p.Spec.Containers) == 1 && p.Spec.Containers[0].Name == meshProxy
 }
 
-// counted is a number with its noun: 1 pod, 2 pods.
+// counted is a number with its noun: 1 pod, 2 pods, 3 proxies.
 func counted(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
+	}
+	if stem, ok := strings.CutSuffix(noun, "y"); ok {
+		return fmt.Sprintf("%d %sies", n, stem)
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }

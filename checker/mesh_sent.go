@@ -195,9 +195,11 @@ func proxyStatuses(ctx context.Context, k *kube, t *Target, gateways []corev1.Po
 
 // gatewayPods are the proxies that are pods of their own.
 func gatewayPods(ctx context.Context, k *kube) ([]corev1.Pod, error) {
-	list, err := k.typed.CoreV1().Pods("").List(ctx, metav1.ListOptions{LabelSelector: "istio"})
-	if err != nil {
-		return nil, kubeError("listing the gateways", err)
-	}
-	return slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return !isGateway(&p) }), nil
+	return sharedList(ctx, corev1.SchemeGroupVersion.WithResource("pods"), "gateways", []source{{namespace: meshRoot}}, func(ctx context.Context) ([]corev1.Pod, error) {
+		list, err := k.typed.CoreV1().Pods("").List(ctx, metav1.ListOptions{LabelSelector: "istio"})
+		if err != nil {
+			return nil, kubeError("listing the gateways", err)
+		}
+		return slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return !isGateway(&p) }), nil
+	})
 }

@@ -88,32 +88,53 @@ func TestFaultAboutTheSameHostComesFirst(t *testing.T) {
 	c, err := decodeMesh(t, `calls: [{that: x, url: "http://api/", from: cluster}]`)
 	require.NoError(t, err)
 	faults := []labs.Finding{{Because: "VirtualService orders names no host"}, {Because: "VirtualService v leads to subset v3 of api, which no DestinationRule names"}}
-	f := c.explained(labs.Finding{Expected: "x", Got: "HTTP 503"}, &c.Calls[0], faults, nil, labs.Finding{})
-	assert.Equal(t, faults[1].Because, f.Because)
-	f = c.explained(labs.Finding{Expected: "x", Got: "HTTP 503"}, &c.Calls[0], faults[:1], nil, labs.Finding{})
-	assert.Equal(t, faults[0].Because, f.Because)
-	f = c.explained(labs.Finding{Expected: "x", Got: "HTTP 503"}, &c.Calls[0], nil, []labs.Finding{{Because: "the proxy is late"}}, labs.Finding{})
-	assert.Equal(t, "the proxy is late", f.Because)
+	assert.Equal(t, faults[1], causeOf(&c.Calls[0], faults, nil))
+	assert.Equal(t, faults[0], causeOf(&c.Calls[0], faults[:1], nil))
+	late := labs.Finding{Because: "the proxy is late"}
+	assert.Equal(t, late, causeOf(&c.Calls[0], nil, []labs.Finding{late}))
+	assert.Empty(t, causeOf(&c.Calls[0], nil, nil))
 }
 
-func TestWeightsAreSaid(t *testing.T) {
+func TestFaultsOnTheWay(t *testing.T) {
 	var m meshObjects
-	require.NoError(t, meshRead(&m, `
-apiVersion: networking.istio.io/v1
+	require.NoError(t, meshRead(&m, meshShop+`---
+kind: Service
+metadata: {name: prices, namespace: shop}
+---
 kind: VirtualService
-metadata: {name: api, namespace: shop}
-spec:
-  hosts: [api]
-  http:
-  - match: [{headers: {x-user: {exact: alpha}}}]
-    route: [{destination: {host: api, subset: v3}}]
-  - route:
-    - {destination: {host: api, subset: v1}, weight: 50}
-    - {destination: {host: api, subset: v2}, weight: 50}
+metadata: {name: door, namespace: shop}
+spec: {hosts: [a.example], gateways: [door], http: [{route: [{destination: {host: orders}}]}]}
 `))
-	assert.Equal(t, "VirtualService api gives v1 50, v2 50", m.saidWeights("shop", "api").Because)
-	assert.Empty(t, m.saidWeights("shop", "web").Because)
-	assert.Empty(t, m.saidWeights("other", "api").Because)
+	orders, prices := meshFault{"tls", labs.Finding{Because: "the pods of Service orders take only TLS"}}, meshFault{"subset", labs.Finding{Because: "no subset v3 of prices"}}
+	door, both := meshFault{"gateway-pods", labs.Finding{Because: "Gateway door is for no pods"}}, meshFault{"same", labs.Finding{Because: "prices hides orders"}}
+	for _, c := range []struct {
+		call   string
+		status int
+		want   []meshFault
+	}{
+		{"url: http://orders/, from: {labels: {app: client}}", 200, []meshFault{orders, both}},
+		{"url: http://orders.shop/, from: {labels: {app: client}}", 0, []meshFault{orders, both}},
+		{"url: http://orders/, from: {labels: {app: client}}", 502, []meshFault{orders, prices, both}},
+		{"url: http://prices/, from: cluster", 404, []meshFault{prices, both}},
+		{"url: http://localhost/, headers: {Host: a.example}", 404, []meshFault{orders, door, both}},
+		{"url: http://localhost/, headers: {Host: b.example}", 404, []meshFault{door}},
+		{"url: http://ingress.istio-system/, from: cluster, headers: {Host: b.example}", 404, []meshFault{door}},
+	} {
+		check, err := decodeMesh(t, "calls: [{that: x, "+c.call+"}]")
+		require.NoError(t, err)
+		assert.Equal(t, c.want, m.onTheWay("shop", &check.Calls[0], c.status, []meshFault{orders, prices, door, both}), c.call)
+	}
+}
+
+func TestEachCauseIsSaidOnce(t *testing.T) {
+	one := func(got, because string) labs.Finding { return labs.Finding{Got: got, Because: because} }
+	assert.Equal(t, []labs.Finding{
+		one("503; 2 more come out otherwise, too", "tls"), one("404", ""), one("403; one more comes out otherwise, too", "policy"), one("500", ""), one("502", "host"),
+	}, oncePerCause([]labs.Finding{one("503", "tls"), one("404", ""), one("503", "tls"), one("403", "policy"), one("500", ""), one("503", "tls"), one("403", "policy"), one("502", "host")}))
+}
+
+func TestCounted(t *testing.T) {
+	assert.Equal(t, "0 pods, 1 proxy, 2 proxies", counted(0, "pod")+", "+counted(1, "proxy")+", "+counted(2, "proxy"))
 }
 
 func TestCountIsJudged(t *testing.T) {
@@ -137,9 +158,8 @@ func TestMeshPortions(t *testing.T) {
 		{0, 0, false, []int{1}},
 		{10, 0, false, []int{10}},
 		{60, 1, false, []int{25, 25, 10}},
-		{20, 20, false, []int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
-		{11, 5, false, []int{3, 3, 3, 2}},
-		{100, 5, false, []int{20, 20, 20, 20, 20}},
+		{20, 20, false, []int{20}},
+		{100, 5, false, []int{25, 25, 25, 25}},
 		{3, 0, true, []int{1, 1, 1}},
 	} {
 		call := meshCall{AtOnce: c.atOnce, Unanswered: c.unanswered}

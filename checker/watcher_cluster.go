@@ -34,9 +34,11 @@ type clusterWatch struct {
 type stream struct {
 	ready chan struct{} // closed when the first list is in, or cannot be had
 
-	mu   sync.Mutex
-	up   bool
-	once sync.Once
+	mu      sync.Mutex
+	up      bool
+	changes int64 // counts what was announced
+	lists   map[string]*keptList
+	once    sync.Once
 }
 
 // use keeps the watches going until release is called. While nobody uses them
@@ -161,6 +163,7 @@ func (c *clusterWatch) announce(gvr schema.GroupVersionResource, before, o any) 
 	}
 	woken := map[*listener]bool{}
 	c.mu.Lock()
+	c.streams[gvr].changed()
 	for _, s := range []source{{gvr, m.Namespace, m.Name}, {gvr, m.Namespace, ""}, {gvr, "", ""}} {
 		for l := range c.index[s] {
 			woken[l] = true
@@ -176,6 +179,7 @@ func (c *clusterWatch) announce(gvr schema.GroupVersionResource, before, o any) 
 func (c *clusterWatch) announceAll(gvr schema.GroupVersionResource) {
 	woken := map[*listener]bool{}
 	c.mu.Lock()
+	c.streams[gvr].changed()
 	for s, ls := range c.index {
 		if s.resource == gvr {
 			for l := range ls {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/kindlab/kindlab/labs"
@@ -200,5 +201,10 @@ func meshRunning(ctx context.Context, kube kubernetes.Interface) string {
 	case !available(d):
 		return "Istio, not ready: run `kindlab up`"
 	}
-	return "Istio " + d.Labels["app.kubernetes.io/version"]
+	for _, c := range d.Spec.Template.Spec.Containers { // the chart's label keeps its own version, whatever the tag
+		if at := strings.LastIndexByte(c.Image, ':'); c.Name == "discovery" && at > 0 {
+			return "Istio " + c.Image[at+1:]
+		}
+	}
+	return "Istio"
 }

@@ -313,10 +313,11 @@ func TestImageTrouble(t *testing.T) {
 func TestMeshRunning(t *testing.T) {
 	istiod := func(available int32) *appsv1.Deployment {
 		return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "istiod", Namespace: "istio-system", Labels: map[string]string{"app.kubernetes.io/version": "1.31.1"}},
+			Spec: appsv1.DeploymentSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "discovery", Image: "localhost:5001/istio/pilot:1.31.0"}}}}},
 			Status: appsv1.DeploymentStatus{Replicas: 1, UpdatedReplicas: 1, AvailableReplicas: available}}
 	}
 	assert.Equal(t, "none", meshRunning(t.Context(), fake.NewClientset()))
-	assert.Equal(t, "Istio 1.31.1", meshRunning(t.Context(), fake.NewClientset(istiod(1))))
+	assert.Equal(t, "Istio 1.31.0", meshRunning(t.Context(), fake.NewClientset(istiod(1))), "the tag that was asked for")
 	assert.Equal(t, "Istio, not ready: run `kindlab up`", meshRunning(t.Context(), fake.NewClientset(istiod(0))))
 }
 

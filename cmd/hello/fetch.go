@@ -45,9 +45,12 @@ type answer struct {
 }
 
 // newClient makes a client that opens a new connection for each request, follows nothing, and asks no proxy.
-func newClient() *http.Client {
+func newClient() *http.Client { return process{}.client() }
+
+// client is a client in the network that the process asks in.
+func (p process) client() *http.Client {
 	return &http.Client{
-		Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true},
+		Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true, DialContext: p.dialName},
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		},

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -53,6 +54,24 @@ func TestGet(t *testing.T) {
 			assert.LessOrEqual(t, len(p.out.String()), maxBody)
 		})
 	}
+}
+
+// TestGetAtOnce has a backend that answers only when four requests are there.
+func TestGetAtOnce(t *testing.T) {
+	var there sync.WaitGroup
+	there.Add(4)
+	address := backend(t, func(w http.ResponseWriter, r *http.Request) {
+		there.Done()
+		there.Wait()
+		io.WriteString(w, "together\n")
+	})
+	p := newProcess()
+	assert.Equal(t, exitOK, p.run(t.Context(), []string{"get", "-n", "4", "-c", "4", address}))
+	assert.Equal(t, strings.Repeat("together\n", 4), p.out.String())
+
+	p = newProcess()
+	assert.Equal(t, exitFailed, p.run(t.Context(), []string{"get", "-o", "text", "-n", "90", "-c", "2", "http://127.0.0.1:1"}))
+	assert.LessOrEqual(t, strings.Count(p.err.String(), "refused"), 2, "what is not answered is not asked again")
 }
 
 func TestGetJSON(t *testing.T) {

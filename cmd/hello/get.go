@@ -8,10 +8,11 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
-const getArgs = "[-n N] [-o text|json] [-H 'name: value']... [-timeout 3s] [-X METHOD] URL"
+const getArgs = "[-n N] [-c N] [-o text|json] [-H 'name: value']... [-timeout 3s] [-X METHOD] URL"
 
 // A fetched is the JSON of get.
 type fetched struct {
@@ -28,11 +29,12 @@ type fetched struct {
 type getting struct {
 	request
 	times  int
+	atOnce int
 	asJSON bool
 }
 
-// get sends requests, one after the other, each on a connection of its own, up to the first that is not answered. As
-// text it prints the bodies and fails when an answer is an error; as JSON it prints a line for each and does not fail,
+// get sends requests, each on a connection of its own, up to the first that is not answered: one after the other, or
+// some at a time, which are answered in any order. As text it prints the bodies and fails when an answer is an error; as JSON it prints a line for each and does not fail,
 // since the failure is the result.
 func get(ctx context.Context, p process, args []string) int {
 	g, err := parseGet(p, args)
@@ -41,18 +43,42 @@ func get(ctx context.Context, p process, args []string) int {
 	}
 	ctx, cancel := p.untilSignal(ctx)
 	defer cancel()
-	code := exitOK
-	for i := 0; i < g.times && (i == 0 || ctx.Err() == nil); i++ {
-		a := fetch(ctx, newClient(), g.request)
-		if g.asJSON {
-			code = max(code, printFetched(p, a))
-		} else {
-			code = max(code, printAnswer(p, g.url, a))
+	return g.send(ctx, p)
+}
+
+func (g getting) send(ctx context.Context, p process) int {
+	var (
+		mu   sync.Mutex // guards what follows, and the output
+		code = exitOK
+		left = g.times
+		stop bool
+		all  sync.WaitGroup
+	)
+	next := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if stop || left == 0 || left < g.times && ctx.Err() != nil {
+			return false
 		}
-		if a.err != nil {
-			break // the others would wait as long for nothing
-		}
+		left--
+		return true
 	}
+	for range min(g.atOnce, g.times) {
+		all.Go(func() {
+			for next() {
+				a := fetch(ctx, p.client(), g.request)
+				mu.Lock()
+				if g.asJSON {
+					code = max(code, printFetched(p, a))
+				} else {
+					code = max(code, printAnswer(p, g.url, a))
+				}
+				stop = stop || a.err != nil // the others would wait as long for nothing
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
 	return code
 }
 
@@ -79,6 +105,7 @@ func parseGet(p process, args []string) (getting, error) {
 	g := getting{request: request{header: http.Header{}}}
 	format := flags.String("o", "text", "print the body as `text`, or a report as json")
 	flags.IntVar(&g.times, "n", 1, "send this `number` of requests")
+	flags.IntVar(&g.atOnce, "c", 1, "have this `number` of them under way at a time")
 	flags.Var(headers(g.header), "H", "send a `header`")
 	flags.DurationVar(&g.timeout, "timeout", 3*time.Second, "give up after this `time`")
 	flags.StringVar(&g.method, "X", http.MethodGet, "the `method`")
@@ -93,6 +120,8 @@ func parseGet(p process, args []string) (getting, error) {
 		return getting{}, errors.New("-timeout: must be more than nothing")
 	case g.times < 1:
 		return getting{}, errors.New("-n: must be at least 1")
+	case g.atOnce < 1:
+		return getting{}, errors.New("-c: must be at least 1")
 	}
 	if g.url, err = address(rest[0]); err != nil {
 		return getting{}, err

@@ -49,7 +49,7 @@ func lookup(ctx context.Context, p process, args []string) int {
 	defer cancel()
 	found := make([]resolved, len(names))
 	for i, name := range names {
-		found[i] = resolve(ctx, name, *srv, *timeout)
+		found[i] = resolve(ctx, p.resolver(), name, *srv, *timeout)
 	}
 	if asJSON {
 		return p.printJSON(found)
@@ -77,10 +77,9 @@ func printResolved(p process, found []resolved) int {
 	return code
 }
 
-func resolve(ctx context.Context, name string, srv bool, timeout time.Duration) resolved {
+func resolve(ctx context.Context, resolver *net.Resolver, name string, srv bool, timeout time.Duration) resolved {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	resolver := &net.Resolver{PreferGo: true}
 	r := resolved{Name: name, Addresses: []string{}, SRV: []endpoint{}}
 	if srv {
 		_, records, err := resolver.LookupSRV(ctx, "", "", name)

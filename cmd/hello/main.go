@@ -50,6 +50,7 @@ type process struct {
 	terminationLog string
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	dial           dialFunc // nil: in its own network
 }
 
 // A mode is one thing that the program can be.

@@ -1,10 +1,42 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
+	"net"
 	"strings"
 )
+
+// A dialFunc makes a connection to an address of numbers.
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// resolver asks the cluster's DNS, from the network that the process asks in.
+func (p process) resolver() *net.Resolver {
+	return &net.Resolver{PreferGo: true, Dial: p.dial}
+}
+
+// dialName connects to a name in the network that the process asks in.
+func (p process) dialName(ctx context.Context, network, address string) (net.Conn, error) {
+	if p.dial == nil {
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	found, err := p.resolver().LookupIPAddr(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	for _, at := range found {
+		var conn net.Conn
+		if conn, err = p.dial(ctx, network, net.JoinHostPort(at.String(), port)); err == nil {
+			return conn, nil
+		}
+	}
+	return nil, err
+}
 
 // processOf is a process of a pod, by the pod's uid. The kubelet mounts files of a
 // pod into its containers from a folder that is named after the uid, and a pod's

@@ -2,47 +2,32 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
+	"net"
 	"os"
-	"os/exec"
 	"runtime"
-	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// runInNetwork runs this program again, as one more process in another network
-// namespace. A failure that it reports by its exit code is in its output.
-func runInNetwork(ctx context.Context, namespace string, args []string, out io.Writer) error {
-	errs := make(chan error, 1)
-	go func() {
-		// The thread is never unlocked: it ends with this goroutine, since it is of no
-		// use in another namespace.
-		runtime.LockOSThread()
-		errs <- runHere(ctx, namespace, args, out)
-	}()
-	return <-errs
-}
-
-func runHere(ctx context.Context, namespace string, args []string, out io.Writer) error {
-	f, err := os.Open(namespace)
-	if err != nil {
-		return fmt.Errorf("finding the pod's network: %w", err)
+// dialIn makes connections in a network namespace, to addresses that are numbers. A
+// socket belongs to the network that its thread is in when it is made, and works from
+// everywhere then.
+func dialIn(namespace *os.File) dialFunc {
+	return func(ctx context.Context, network, address string) (conn net.Conn, err error) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			// The thread is never unlocked: it ends with this goroutine, since it is of no
+			// use in another namespace.
+			runtime.LockOSThread()
+			if err = unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET); err != nil {
+				err = fmt.Errorf("entering the pod's network: %w", err)
+				return
+			}
+			conn, err = new(net.Dialer).DialContext(ctx, network, address)
+		}()
+		<-done
+		return conn, err
 	}
-	defer f.Close()
-	if err := unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); err != nil {
-		return fmt.Errorf("entering the pod's network: %w", err)
-	}
-	c := exec.CommandContext(ctx, "/proc/self/exe", args...)
-	c.Stdout = out
-	c.WaitDelay = time.Second
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	err = c.Run()
-	if exit := new(exec.ExitError); errors.As(err, &exit) && ctx.Err() == nil {
-		return nil
-	}
-	return err
 }

@@ -118,16 +118,20 @@ func (s *prober) run(ctx context.Context, asked probing) (string, error) {
 		return "", fmt.Errorf("only get and lookup can be asked for, not %q", strings.Join(asked.Args, " "))
 	}
 	out := &capped{most: maxProbeOutput}
+	own := s.p
+	own.stdout, own.stderr, own.signals = out, io.Discard, nil
 	if asked.Pod != "" {
 		pid, err := processOf(os.DirFS("/proc"), asked.Pod)
 		if err != nil {
 			return "", err
 		}
-		err = runInNetwork(ctx, filepath.Join("/proc", pid, "ns", "net"), asked.Args, out)
-		return out.String(), err
+		network, err := os.Open(filepath.Join("/proc", pid, "ns", "net"))
+		if err != nil {
+			return "", fmt.Errorf("finding the pod's network: %w", err)
+		}
+		defer network.Close()
+		own.dial = dialIn(network)
 	}
-	own := s.p
-	own.stdout, own.stderr, own.signals = out, io.Discard, nil
 	own.run(ctx, asked.Args)
 	return out.String(), nil
 }

@@ -10,5 +10,6 @@ spec:
         - destination: {host: report}
       retries:
         attempts: 2
+        retryOn: 5xx
         perTryTimeout: @{limit}ms
 END
