@@ -91,7 +91,7 @@ func (c *meshCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 			case why.sure.Because != "":
 				f = because(f, why.sure)
 			case n > 0: // where nothing could be sent, the mesh is not the cause
-				possible := findingsOf(objects.onTheWay(t.Namespace, &c.Calls[i], why.status, c.Calls[i].possible(faults, why.status)))
+				possible := findingsOf(objects.onTheWay(t.Namespace, &c.Calls[i], why.answer.Status, c.Calls[i].possible(faults, why.answer)))
 				f = because(f, cmp.Or(causeOf(&c.Calls[i], possible, behind), objects.saidOf(t.Namespace, &c.Calls[i], f), why.said, f))
 			}
 			undone = append(undone, f)

@@ -157,7 +157,7 @@ func (c *meshCall) ask(ctx context.Context, k *kube, t *Target, objects meshObje
 	if f := c.unlike(ctx, t, u, from, answers); f != (labs.Finding{}) {
 		f.Expected = fmt.Sprintf("%s: %s", c.That, f.Expected)
 		asked := c.asked(t, objects, from, u, answers[c.firstUnlike(answers)])
-		why.status = asked.answer.Status
+		why.answer = asked.answer
 		refused, answered := asked.refused(), strings.HasPrefix(f.Because, answerSays)
 		why.sure, why.said = asked.sure(only), cmp.Or(asked.letIn(), asked.letOut(only))
 		if empty := (labs.Finding{}); why.said == empty && refused == empty && (answered || f.Because == "") {
@@ -170,8 +170,9 @@ func (c *meshCall) ask(ctx context.Context, k *kube, t *Target, objects meshObje
 	for i := range f {
 		f[i].Expected = c.That + ": " + f[i].Expected
 	}
-	if len(f) > 0 {
-		why.said = c.asked(t, objects, from, u, answers[len(answers)-1]).routed(true)
+	// Of what the pods have counted the way is the cause too.
+	if last := answers[len(answers)-1]; len(f) > 0 || c.Counts != nil {
+		why.answer, why.said = last, c.asked(t, objects, from, u, last).routed(len(f) > 0)
 	}
 	return len(answers), f, why, err
 }

@@ -41,21 +41,43 @@ type meshAsk struct {
 type meshWhy struct {
 	sure   labs.Finding // that the answer proves
 	said   labs.Finding // what the objects say of such a request, when nothing is wrong with them
-	status int          // that came; 0 when none did
+	answer httpAnswer   // that came; empty where many were counted
 }
 
-// possible are the faults that can be the cause of a status: what only keeps requests out
-// has let none in, and the other way round.
-func (c *meshCall) possible(faults []meshFault, status int) []meshFault {
-	wanted, _ := c.wants(http.StatusForbidden)
-	var not []string
-	switch refused := status == http.StatusForbidden; {
-	case wanted && !refused && status > 0 && status < http.StatusInternalServerError:
-		not = []string{"deny-all", "identity", "token-unread"}
-	case refused && !wanted:
-		not = []string{"token-unasked"}
+// What a fault can do to a request, by its rule: keep it out, let it in that was to be
+// kept out, or neither, since a policy does nothing else.
+func keepsOut() []string {
+	return []string{"no-proxy", "deny-all", "principal", "identity", "policy-port", "http-on-tcp", "token-unread", "selector", "target"}
+}
+
+func letsIn() []string {
+	return []string{"no-proxy", "principal", "policy-port", "http-on-tcp", "token-unasked", "selector", "target"}
+}
+
+func onlyPolicy() []string {
+	return []string{"deny-all", "principal", "identity", "policy-port", "token-unread", "token-unasked", "target"}
+}
+
+// possible are the faults that can be the cause of what came.
+func (c *meshCall) possible(faults []meshFault, a httpAnswer) []meshFault {
+	refusal := func(status int) bool { return status == http.StatusForbidden || status == http.StatusUnauthorized }
+	not := func(meshFault) bool { return false }
+	of := func(f meshFault, rules []string) bool { return slices.Contains(rules, f.rule) }
+	switch wanted := slices.ContainsFunc(append([]int{c.status()}, c.Statuses...), refusal); {
+	case a.Status == 0:
+	case wanted && !refusal(a.Status) && a.Status < http.StatusInternalServerError:
+		not = func(f meshFault) bool { return !of(f, letsIn()) }
+	case !wanted && deniedByProxy(a):
+		not = func(f meshFault) bool { return !of(f, keepsOut()) }
+	case !wanted && !refusal(a.Status):
+		not = func(f meshFault) bool { return of(f, onlyPolicy()) }
 	}
-	return slices.DeleteFunc(slices.Clone(faults), func(f meshFault) bool { return slices.Contains(not, f.rule) })
+	return slices.DeleteFunc(slices.Clone(faults), not)
+}
+
+// deniedByProxy reports whether a policy has refused a request, and not the program.
+func deniedByProxy(a httpAnswer) bool {
+	return a.Status == http.StatusForbidden && strings.HasPrefix(a.Body, "RBAC: access denied")
 }
 
 // sure is the cause that the answer proves; empty when it proves none. meshOnly tells
@@ -323,6 +345,10 @@ func (a *meshAsk) letOut(meshOnly func() bool) labs.Finding {
 		return labs.Finding{}
 	}
 	s := a.sidecarOf(a.from)
+	to, _ := a.serviceAsked()
+	if a.call.Unanswered && (s == nil || to != nil && to.Namespace == a.from.Namespace) {
+		return labs.Finding{} // something else was meant to keep it in
+	}
 	look := a.look("get sidecars.networking.istio.io", a.from.Namespace, "-o yaml")
 	switch {
 	case s == nil && !meshOnly():
@@ -337,7 +363,7 @@ func (a *meshAsk) letOut(meshOnly func() bool) labs.Finding {
 			return labs.Finding{Because: fmt.Sprintf("%s makes host %s known", a.called("ServiceEntry", e), a.host), Look: a.yaml("ServiceEntry", e)}
 		}
 	}
-	if to, _ := a.serviceAsked(); s != nil && to != nil && shown(exportOf(to), to.Namespace, a.from.Namespace) && listsHost(s, a.from.Namespace, to.Namespace, serviceHost(to)) {
+	if s != nil && to != nil && shown(exportOf(to), to.Namespace, a.from.Namespace) && listsHost(s, a.from.Namespace, to.Namespace, serviceHost(to)) {
 		f := labs.Finding{Because: fmt.Sprintf("%s lists Service %s", a.called("Sidecar", s), a.inNamespace(to.Name, to.Namespace)), Nearest: "it lists " + listed(egressHosts(s)), Look: a.yaml("Sidecar", s)}
 		if len(s.Spec.Egress) == 0 {
 			f.Because, f.Nearest = fmt.Sprintf("%s lists no hosts (egress), so it lists all, Service %s among them", a.called("Sidecar", s), a.inNamespace(to.Name, to.Namespace)), ""
@@ -347,7 +373,8 @@ func (a *meshAsk) letOut(meshOnly func() bool) labs.Finding {
 	return labs.Finding{}
 }
 
-// plainTaken says why a caller without a proxy is answered that was not to be.
+// plainTaken says why a caller without a proxy is answered that was not to be. Where no
+// PeerAuthentication is at all, something else was meant to keep it out.
 func (a *meshAsk) plainTaken() labs.Finding {
 	s, behind := a.serviceAsked()
 	with := proxied(readyOnly(behind))
@@ -363,10 +390,10 @@ func (a *meshAsk) plainTaken() labs.Finding {
 	at, found := servicePort(s, portOf(a.at))
 	mode, by := a.peerMode(with[0], podPort(at, with))
 	switch {
-	case !found || mode == security.PeerAuthentication_MutualTLS_STRICT:
+	case !found || mode == security.PeerAuthentication_MutualTLS_STRICT || by == nil && count(a.peers, s.Namespace) == 0:
 		return labs.Finding{}
 	case by == nil:
-		return labs.Finding{Because: fmt.Sprintf("no PeerAuthentication says how the pods of Service %s are called, so they take plain text too", a.inNamespace(s.Name, s.Namespace)), Look: a.look("get peerauthentications", s.Namespace, "")}
+		return labs.Finding{Because: fmt.Sprintf("no PeerAuthentication is for the pods of Service %s, so they take plain text too", a.inNamespace(s.Name, s.Namespace)), Look: a.look("get peerauthentications", s.Namespace, "-o yaml")}
 	}
 	return labs.Finding{Because: fmt.Sprintf("%s lets the pods of Service %s take plain text (%s)", a.called("PeerAuthentication", by), a.inNamespace(s.Name, s.Namespace), mode), Look: a.yaml("PeerAuthentication", by)}
 }

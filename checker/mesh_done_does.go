@@ -32,10 +32,18 @@ func routeDoes(h *api.HTTPRoute) []string {
 	if text := repeats(h); text != "" {
 		does = append(does, text)
 	}
-	if mirror := h.GetMirror(); mirror != nil || len(h.GetMirrors()) > 0 {
-		does = append(does, "copies to "+cmp.Or(mirror.GetSubset(), mirror.GetHost(), "others"))
+	if m := h.GetMirror(); m != nil {
+		does = append(does, copies(m, h.GetMirrorPercentage()))
+	}
+	for _, m := range h.GetMirrors() {
+		does = append(does, copies(m.GetDestination(), m.GetPercentage()))
 	}
 	return does
+}
+
+// copies says of how many requests a route sends a copy, and where to.
+func copies(to *api.Destination, p *api.Percent) string {
+	return fmt.Sprintf("copies %s of the requests to %s", percent(p), cmp.Or(to.GetSubset(), to.GetHost()))
 }
 
 // repeats says how often a route has a request sent again; empty when it does not say.

@@ -38,7 +38,7 @@ spec:
 func TestMeshRouteDoes(t *testing.T) {
 	for path, want := range map[string]string{
 		"/slow/1": "route 1 of VirtualService orders takes GET /slow/1, and leads to orders, delays 12.5 % of the requests by 400ms, answers 100 % of the requests itself with 501 and waits 1.5s",
-		"/again":  "route 2 of VirtualService orders takes GET /again, and leads to orders, makes the path /, repeats up to 2 times after 300ms each on 5xx and copies to v2",
+		"/again":  "route 2 of VirtualService orders takes GET /again, and leads to orders, makes the path /, repeats up to 2 times after 300ms each on 5xx and copies 100 % of the requests to v2",
 		"/once":   "route 3 of VirtualService orders takes GET /once, and leads to orders and repeats once on Istio's own conditions",
 		"/none":   "route 4 of VirtualService orders takes GET /none, and leads to orders and repeats nothing",
 		"/old":    "route 5 of VirtualService orders takes GET /old, and redirects",

@@ -39,7 +39,7 @@ func (a *meshAsk) policiesFor() (out []*meshsec.AuthorizationPolicy, s *corev1.S
 // denies it, or the one that nearly allows it.
 func (a *meshAsk) refused() labs.Finding {
 	policies, s, known := a.policiesFor()
-	if a.answer.Status != http.StatusForbidden || !strings.HasPrefix(a.answer.Body, "RBAC: access denied") || !known || len(policies) == 0 {
+	if !deniedByProxy(a.answer) || !known || len(policies) == 0 {
 		return labs.Finding{}
 	}
 	var names []string

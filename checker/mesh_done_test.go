@@ -232,19 +232,25 @@ func TestMeshCallerIsLetIn(t *testing.T) {
 }
 
 func TestMeshFaultFitsWhatHappened(t *testing.T) {
-	faults := []meshFault{{rule: "deny-all"}, {rule: "token-unasked"}, {rule: "selector"}}
-	rules := func(status, wanted int) (out []string) {
+	faults := []meshFault{{rule: "port-name"}, {rule: "deny-all"}, {rule: "token-unasked"}, {rule: "selector"}}
+	rules := func(a httpAnswer, wanted ...int) (out []string) {
 		c := &meshCall{}
-		c.Status = wanted
-		for _, f := range c.possible(faults, status) {
+		if c.Statuses = wanted; len(wanted) == 1 {
+			c.Status, c.Statuses = wanted[0], nil
+		}
+		for _, f := range c.possible(faults, a) {
 			out = append(out, f.rule)
 		}
 		return out
 	}
-	assert.Equal(t, []string{"token-unasked", "selector"}, rules(200, 403))
-	assert.Equal(t, []string{"deny-all", "selector"}, rules(403, 200))
-	assert.Equal(t, []string{"deny-all", "token-unasked", "selector"}, rules(503, 200))
-	assert.Equal(t, []string{"deny-all", "token-unasked", "selector"}, rules(0, 403), "nothing came")
+	denied := httpAnswer{Status: 403, Body: "RBAC: access denied"}
+	assert.Equal(t, []string{"token-unasked", "selector"}, rules(httpAnswer{Status: 200}, 403))
+	assert.Equal(t, []string{"token-unasked", "selector"}, rules(httpAnswer{Status: 200}, 401, 403))
+	assert.Equal(t, []string{"deny-all", "selector"}, rules(denied, 200))
+	assert.Equal(t, []string{"port-name", "selector"}, rules(httpAnswer{Status: 503}, 200), "no policy does that")
+	assert.Len(t, rules(httpAnswer{Status: 403, Body: "no"}, 200), 4, "it may be the program")
+	assert.Len(t, rules(httpAnswer{Status: 503}, 403), 4)
+	assert.Len(t, rules(httpAnswer{}, 403), 4, "nothing came")
 }
 
 func TestMeshCallerIsLetOut(t *testing.T) {
@@ -270,7 +276,11 @@ spec: {hosts: [rates.example.com, news.example.com], ports: [{number: 80, name: 
 		t.Run(c.name, func(t *testing.T) {
 			a := meshAskOf(t, c.objects, "client", c.host, c.at, httpAnswer{Status: 200})
 			a.call.Unanswered = true
-			assert.Equal(t, c.says, said(a.letOut(func() bool { return c.meshOnly })))
+			if c.objects != "" {
+				assert.Equal(t, c.says, said(a.letOut(func() bool { return c.meshOnly })))
+			} else {
+				assert.Empty(t, said(a.letOut(func() bool { return c.meshOnly })), "without a Sidecar something else was meant")
+			}
 			a.call.Unanswered, a.call.Status = false, 502
 			assert.Equal(t, c.says, said(a.letOut(func() bool { return c.meshOnly })))
 			a.call.Status = 0
@@ -282,7 +292,11 @@ spec: {hosts: [rates.example.com, news.example.com], ports: [{number: 80, name: 
 func TestMeshPlainTextIsTaken(t *testing.T) {
 	const says = "lets the pods of Service orders take plain text (PERMISSIVE)\nlook at 'kubectl get peerauthentication "
 	for objects, wants := range map[string]string{
-		"": "because no PeerAuthentication says how the pods of Service orders are called, so they take plain text too\nlook at 'kubectl get peerauthentications'",
+		"": "",
+		`
+kind: PeerAuthentication
+metadata: {name: client}
+spec: {selector: {matchLabels: {app: client}}, mtls: {mode: STRICT}}`: "because no PeerAuthentication is for the pods of Service orders, so they take plain text too\nlook at 'kubectl get peerauthentications -o yaml'",
 		`
 kind: PeerAuthentication
 metadata: {name: default}
