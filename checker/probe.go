@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -39,7 +40,16 @@ type probeStream struct {
 	next    int
 	waiting map[int]chan probed
 	err     error // why it ended; nil while it is open
+	used    time.Time
+	idle    *time.Timer
 }
+
+// probeIdle is how long a stream stays open that nobody uses: each is a process in the
+// probe, which has little memory.
+const probeIdle = 30 * time.Second
+
+// errIdle ends a stream that nobody has used. The next one to ask opens another.
+var errIdle = errors.New("nobody used it")
 
 // A probing and a probed are the lines of the sample app's mode probe.
 type probing struct {
@@ -72,11 +82,15 @@ func (k *kube) inProbe(ctx context.Context, t *Target, from *corev1.Pod, args ..
 	if from != nil {
 		node, uid = from.Spec.NodeName, string(from.UID)
 	}
-	s, err := k.probeOn(ctx, t.Probe, node)
-	if err != nil {
-		return nil, unreachable("the probe", err)
+	var a probed
+	var err error
+	for again := true; again; again = errors.Is(err, errIdle) {
+		s, failed := k.probeOn(ctx, t.Probe, node)
+		if failed != nil {
+			return nil, unreachable("the probe", failed)
+		}
+		a, err = s.ask(ctx, probing{Args: args, Pod: uid})
 	}
-	a, err := s.ask(ctx, probing{Args: args, Pod: uid})
 	switch {
 	case err != nil:
 		return nil, unreachable("the probe", err)
@@ -148,7 +162,8 @@ func (k *kube) openProbe(p Probe, pod string) (*probeStream, error) {
 	ctx, stop := context.WithCancel(klog.NewContext(context.Background(), klog.Logger{}))
 	stdin, in := io.Pipe()
 	out, stdout := io.Pipe()
-	s := &probeStream{in: in, stop: stop, waiting: map[int]chan probed{}}
+	s := &probeStream{in: in, stop: stop, waiting: map[int]chan probed{}, used: time.Now()}
+	s.idle = time.AfterFunc(probeIdle, s.rest)
 	go func() {
 		err := exec.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: stdin, Stdout: stdout})
 		if err == nil {
@@ -159,6 +174,23 @@ func (k *kube) openProbe(p Probe, pod string) (*probeStream, error) {
 	}()
 	go s.read(out)
 	return s, nil
+}
+
+// rest ends the stream when nobody has used it for a while, and looks again later
+// otherwise.
+func (s *probeStream) rest() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch unused := time.Since(s.used); {
+	case s.err != nil:
+	case len(s.waiting) > 0:
+		s.idle.Reset(probeIdle)
+	case unused < probeIdle:
+		s.idle.Reset(probeIdle - unused)
+	default:
+		s.err = errIdle
+		s.stop()
+	}
 }
 
 // read hands out the answers until the stream ends.
@@ -213,6 +245,7 @@ func (s *probeStream) ask(ctx context.Context, p probing) (probed, error) {
 		return probed{}, s.err
 	}
 	s.next++
+	s.used = time.Now()
 	p.ID = s.next
 	s.waiting[p.ID] = answer
 	s.mu.Unlock()

@@ -62,7 +62,7 @@ spec:
         image: %[2]s
         imagePullPolicy: Always
         args: [client]
-        resources: {requests: {cpu: 10m, memory: 16Mi}, limits: {memory: 128Mi}}
+        resources: {requests: {cpu: 10m, memory: 16Mi}, limits: {memory: 256Mi}}
         securityContext:
           runAsUser: 0
           runAsNonRoot: false
