@@ -314,6 +314,14 @@ spec: {selector: {matchLabels: {app: orders}}, portLevelMtls: {"8080": {mode: PE
 		a.call.Unanswered = true
 		assert.Equal(t, wants, said(a.plainTaken()))
 	}
+	for mode, wants := range map[string]string{
+		"STRICT":     "because pod client has a proxy, and with it a certificate of the mesh: mutual TLS lets it in\nlook at 'kubectl get pods'",
+		"PERMISSIVE": "",
+	} {
+		a := meshAskOf(t, "\nkind: PeerAuthentication\nmetadata: {name: default}\nspec: {mtls: {mode: "+mode+"}}\n", "client", "orders", "http://orders/api", httpAnswer{Status: 200})
+		a.call.Unanswered = true
+		assert.Equal(t, wants, said(a.plainTaken()), mode)
+	}
 }
 
 func TestMeshRouteThatTakesARequest(t *testing.T) {
