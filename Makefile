@@ -71,9 +71,7 @@ endef
 e2e: build
 	$(call with-cluster,KINDLAB_TEST_BROKEN=$${KINDLAB_TEST_BROKEN:-4} $(GOTEST) -tags e2e -count=1 -timeout 25m ./checker ./site ./cmd/kindlab)
 
-# All of them, or those of FAMILY whose name fits the regular expression STATE. Those of
-# the family mesh need a course that brings Istio, COURSE=service-mesh, and are left out
-# without.
+# All of them, or those of FAMILY whose name fits the regular expression STATE.
 FAMILY ?=
 STATE ?=
 AT_ONCE ?= 6

@@ -158,6 +158,16 @@ func (c *httpCheck) needs() string {
 	return ""
 }
 
+// header is a header that is sent; its name may be written in any case.
+func (c *httpCheck) header(name string) (value string, ok bool) {
+	for key, value := range c.Headers {
+		if strings.EqualFold(key, name) {
+			return value, true
+		}
+	}
+	return "", false
+}
+
 // answerSays begins the cause that is taken from an answer's own words.
 const answerSays = "the answer says: "
 

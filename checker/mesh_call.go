@@ -80,10 +80,8 @@ func (c *meshCall) controls(no *meshCall) bool {
 
 // target is the host that is meant: what the Host header says, or the address.
 func (c *meshCall) target() string {
-	for name, value := range c.Headers {
-		if strings.EqualFold(name, "Host") {
-			return value
-		}
+	if host, ok := c.header("Host"); ok {
+		return host
 	}
 	if u, err := c.parse(); err == nil {
 		return u.Hostname()

@@ -23,14 +23,7 @@ func (a *meshAsk) method() string { return cmp.Or(a.call.Method, http.MethodGet)
 // path is what routes and policies look at: the query is not part of it.
 func (a *meshAsk) path() string { return cmp.Or(a.at.EscapedPath(), "/") }
 
-func (a *meshAsk) header(name string) (string, bool) {
-	for key, value := range a.call.Headers {
-		if strings.EqualFold(key, name) {
-			return value, true
-		}
-	}
-	return "", false
-}
+func (a *meshAsk) header(name string) (string, bool) { return a.call.header(name) }
 
 // atGateway reports whether the request came in through a gateway, so that no sidecar of
 // the caller's has led it anywhere.

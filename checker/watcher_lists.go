@@ -11,8 +11,7 @@ import (
 // A keptList is all objects of a kind, as one look has read them.
 type keptList struct {
 	mu      sync.Mutex // held while somebody lists, so that the others wait for that
-	there   bool
-	changes int64 // of the stream, before it was listed
+	changes int64      // of the stream, before it was listed
 	items   any
 }
 
@@ -38,14 +37,14 @@ func sharedList[T any](ctx context.Context, gvr schema.GroupVersionResource, var
 	kept.mu.Lock()
 	defer kept.mu.Unlock()
 	up, changes := st.seen()
-	if items, ok := kept.items.([]T); ok && kept.there && up && kept.changes == changes {
+	if items, ok := kept.items.([]T); ok && up && kept.changes == changes {
 		return slices.Clone(items), nil
 	}
 	items, err := list(withListener(ctx, nil))
 	if err != nil {
 		return nil, err
 	}
-	kept.there, kept.changes, kept.items = true, changes, items
+	kept.changes, kept.items = changes, items
 	return slices.Clone(items), nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/kindlab/kindlab/labs"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -237,10 +238,16 @@ func meshRunning(ctx context.Context, kube kubernetes.Interface) string {
 	case !available(d):
 		return "Istio, not ready: run `kindlab up`"
 	}
-	for _, c := range d.Spec.Template.Spec.Containers { // the chart's label keeps its own version, whatever the tag
-		if at := strings.LastIndexByte(c.Image, ':'); c.Name == "discovery" && at > 0 {
-			return "Istio " + c.Image[at+1:]
+	// The chart's label keeps its own version, whatever the tag.
+	return strings.TrimSpace("Istio " + tagIn(d, "discovery"))
+}
+
+// tagIn is the tag of a container's image; empty when the image is named by its digest.
+func tagIn(d *appsv1.Deployment, container string) string {
+	for _, c := range d.Spec.Template.Spec.Containers {
+		if ref, err := name.NewTag(c.Image); c.Name == container && err == nil {
+			return ref.TagStr()
 		}
 	}
-	return "Istio"
+	return ""
 }

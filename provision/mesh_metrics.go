@@ -255,12 +255,7 @@ func metricsRunning(ctx context.Context, kube kubernetes.Interface) string {
 	case !available(d):
 		return "Prometheus, not ready: run `kindlab up`"
 	}
-	for _, c := range d.Spec.Template.Spec.Containers {
-		if ref, err := name.NewTag(c.Image); c.Name == prometheusName && err == nil {
-			return "Prometheus " + ref.TagStr()
-		}
-	}
-	return "Prometheus"
+	return strings.TrimSpace("Prometheus " + tagIn(d, prometheusName))
 }
 
 // removeMetrics removes what of Prometheus is in no namespace. The rest goes with that

@@ -34,8 +34,8 @@ type getting struct {
 }
 
 // get sends requests, each on a connection of its own, up to the first that is not answered: one after the other, or
-// some at a time, which are answered in any order. As text it prints the bodies and fails when an answer is an error; as JSON it prints a line for each and does not fail,
-// since the failure is the result.
+// some at a time, which are answered in any order. As text it prints the bodies and fails when an answer is an error; as
+// JSON it prints a line for each and does not fail, since the failure is the result.
 func get(ctx context.Context, p process, args []string) int {
 	g, err := parseGet(p, args)
 	if err != nil {
