@@ -70,7 +70,7 @@ func (c column) First() bool      { return c.first }
 type parts struct {
 	In, All, Open, Stuck, Solved int
 	Ready, Asked                 int
-	Causes                       []causeView
+	Causes, More                 []causeView
 	Until                        time.Time
 	For, Message                 string
 	Handed                       []handedView
@@ -85,6 +85,9 @@ type causeView struct {
 	Lab    *labs.Lab
 	Key    string
 }
+
+// firstCauses is how many causes the board shows at once.
+const firstCauses = 6
 
 type handedView struct {
 	Key, Title, To, Name string
@@ -134,6 +137,9 @@ func (h *Hub) partsNow() parts {
 			v.People = append(v.People, h.people[id].called())
 		}
 		out.Causes = append(out.Causes, v)
+	}
+	if len(out.Causes) > firstCauses {
+		out.Causes, out.More = out.Causes[:firstCauses], out.Causes[firstCauses:]
 	}
 	for _, s := range h.told.Handed {
 		v := handedView{Key: labs.Key(s.Lab, s.Task), To: s.To, Title: s.Task}
@@ -235,6 +241,13 @@ func (h *Hub) boardAttendee(w http.ResponseWriter, r *http.Request, _ *person) {
 		h.nothing(w, r, nil)
 		return
 	}
+	own := map[string]*labs.Lab{} // with the attendee's values
+	for _, l := range h.cfg.Course.Labs {
+		var err error
+		if own[l.ID], err = p.lab(h.cfg.Course.ID, l.ID); err != nil {
+			own[l.ID] = l
+		}
+	}
 	h.mu.Lock()
 	h.consider()
 	v := attendeeView{Row: h.rowView(p), Pages: pagesOf(p.id)}
@@ -255,7 +268,7 @@ func (h *Hub) boardAttendee(w http.ResponseWriter, r *http.Request, _ *person) {
 				at.Took = length(took[i])
 			}
 			for _, c := range t.Checks {
-				at.Checks = append(at.Checks, p.checkView(l, c))
+				at.Checks = append(at.Checks, p.checkView(own[l.ID], c))
 			}
 			al.Tasks = append(al.Tasks, at)
 		}
@@ -267,8 +280,12 @@ func (h *Hub) boardAttendee(w http.ResponseWriter, r *http.Request, _ *person) {
 	h.show(w, r, http.StatusOK, "attendee", v.Row.Name, v)
 }
 
-func (p *person) checkView(l *labs.Lab, c *labs.Check) attendeeCheck {
-	k := labs.Key(l.ID, c.ID)
+// checkView is a check of the attendee's own lab. The hub is locked.
+func (p *person) checkView(own *labs.Lab, c *labs.Check) attendeeCheck {
+	k := labs.Key(own.ID, c.ID)
+	if _, theirs := own.Check(c.ID); theirs != nil {
+		c = theirs
+	}
 	out := attendeeCheck{That: c.That, State: none}
 	if s, ok := p.seen[k]; ok {
 		out.State, out.Lines, out.Why = s.State, s.Lines(), s.Explanation()

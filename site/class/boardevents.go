@@ -46,7 +46,7 @@ func (h *Hub) boardEvents(w http.ResponseWriter, r *http.Request, _ *person) {
 	h.room.boards[wake] = true
 	h.mu.Unlock()
 	defer func() { h.mu.Lock(); defer h.mu.Unlock(); delete(h.room.boards, wake) }()
-	h.running.Go(h.callRoll)
+	go h.callRoll()
 
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no")

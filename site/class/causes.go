@@ -72,7 +72,7 @@ func clusters(stops []obstacle) []cluster {
 	}
 	out := make([]cluster, len(groups))
 	for i, g := range groups {
-		g.Text = strings.Join(g.common, " ")
+		g.Text = textOf(g.common)
 		out[i] = g.cluster
 	}
 	slices.SortStableFunc(out, func(a, b cluster) int {
@@ -81,19 +81,40 @@ func clusters(stops []obstacle) []cluster {
 	return out
 }
 
+// marks are a word of their own where they end one.
+const marks = ",.;:"
+
 // wordsOf are the words of a cause. A word that looks like a gap is none.
 func wordsOf(text string) []string {
-	words := strings.Fields(text)
-	words = slices.DeleteFunc(words, func(w string) bool { return w == gap })
+	var words []string
+	for _, w := range strings.Fields(text) {
+		bare := strings.TrimRight(w, marks)
+		if bare != "" && bare != gap {
+			words = append(words, bare)
+		}
+		words = append(words, strings.Split(w[len(bare):], "")...)
+	}
 	if len(words) > mostWords {
 		words = append(words[:mostWords:mostWords], gap)
 	}
 	return words
 }
 
+// textOf is wordsOf backwards.
+func textOf(words []string) string {
+	var b strings.Builder
+	for _, w := range words {
+		if b.Len() > 0 && strings.Trim(w, marks) != "" {
+			b.WriteByte(' ')
+		}
+		b.WriteString(w)
+	}
+	return b.String()
+}
+
 // similarity is the share of the words that two texts have in common, in order.
 func similarity(a, b []string) float64 {
-	if len(a) == 0 && len(b) == 0 {
+	if slices.Equal(a, b) {
 		return 1
 	}
 	n := 0

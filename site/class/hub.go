@@ -63,6 +63,7 @@ type Hub struct {
 	running sync.WaitGroup
 
 	entering sync.Mutex // one comes in by name at a time
+	rollCall sync.Mutex // one at a time
 
 	mu     sync.Mutex
 	people map[string]*person
@@ -145,7 +146,7 @@ func (h *Hub) keepUp() {
 				h.log.Warn("reading the people of the class", "err", err)
 			}
 		case <-room.C:
-			h.callRoll()
+			go h.callRoll() // it may take long
 			h.review()
 		case <-reached.C:
 			h.readProgress()
@@ -160,7 +161,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.handler.Serv
 // its streams, so call it first.
 func (h *Hub) Close() {
 	h.cancel()
-	h.running.Wait()
+	h.running.Wait() // it uses the store
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, p := range h.people {

@@ -183,9 +183,10 @@ func (h *Hub) callRoll() {
 	ids := append([]string(nil), h.order...)
 	looked := len(h.room.boards) > 0
 	h.mu.Unlock()
-	if h.cfg.Ready == nil || !looked {
+	if h.cfg.Ready == nil || !looked || !h.rollCall.TryLock() {
 		return
 	}
+	defer h.rollCall.Unlock()
 	for _, id := range ids {
 		if h.ctx.Err() != nil {
 			return
@@ -195,6 +196,7 @@ func (h *Hub) callRoll() {
 		if p := h.people[id]; p != nil {
 			p.ready = readiness{true, ok, detail}
 			h.refresh(p)
+			h.wake()
 		}
 		h.mu.Unlock()
 	}

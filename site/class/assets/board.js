@@ -40,11 +40,11 @@ function show(now) {
     put(one('.mark', td), faces[letter].mark);
     put(one('.word', td), faces[letter].word);
   });
-  put(one('.here', tr), now.open ? 'page open' : now.entered ? 'no page open' : 'not in yet');
-  put(one('.task', tr), now.now < 0 ? (now.solved ? 'all solved' : '') : titles[now.now]);
+  put(one('.status', tr), now.open ? 'page open' : now.entered ? 'no page open' : 'not in yet');
+  put(one('.at-task', tr), now.now < 0 ? (now.solved === titles.length ? 'all solved' : '') : titles[now.now]);
   put(one('.flag', tr), now.stuck ? 'stuck' : '');
-  put(one('.why span', tr), now.why ?? '');
-  put(one('.solved', tr), String(now.solved));
+  put(one('.in-way span', tr), now.why ?? '');
+  put(one('.count-solved', tr), String(now.solved));
   put(one('.entered', roll), now.entered ? `✓ ${now.entered}` : 'not yet');
   put(one('.ready', roll), { yes: `✓ ready ${now.detail ?? ''}`, no: `✗ ${now.detail || 'not ready'}`, unknown: 'not asked' }[now.ready]);
   put(one('.open', roll), now.open ? `✓ ${now.open}` : 'no');
@@ -54,7 +54,7 @@ function show(now) {
 function time({ tr, now }) {
   if (!now) return;
   const median = medians[now.now];
-  put(one('.time', tr), now.now < 0 ? '' : length(Date.now() - now.since) + (median ? `, room ${length(median)}` : ''));
+  put(one('.time', tr), now.now < 0 ? '' : length(Date.now() - now.since) + (median ? `, median ${length(median)}` : ''));
 }
 
 function clock() {
@@ -68,9 +68,11 @@ function clock() {
 // What is replaced may hold the button that has the focus.
 function parts(html) {
   const place = one('#parts');
-  const focusable = 'a, button';
+  const focusable = 'a, button, summary';
   const at = all(focusable, place).indexOf(document.activeElement);
+  const open = one('details', place)?.open;
   place.innerHTML = html; // rendered and escaped by the server
+  if (open && one('details', place)) one('details', place).open = true;
   if (at >= 0) all(focusable, place)[at]?.focus();
   clock();
 }
