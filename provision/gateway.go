@@ -27,7 +27,7 @@ func (e *Environment) errNoGateway() error {
 // clusterConfig is what kind is told about a cluster. With a port, 127.0.0.1:port
 // leads to the mesh's gateway, whether a mesh is there yet or not: Docker cannot add
 // a port to a node later.
-func clusterConfig(name string, port int) *v1alpha4.Cluster {
+func (e *Environment) clusterConfig(port int) *v1alpha4.Cluster {
 	node := v1alpha4.Node{Role: v1alpha4.ControlPlaneRole, Labels: map[string]string{PartLabel: "node"}}
 	if port > 0 {
 		node.ExtraPortMappings = []v1alpha4.PortMapping{{
@@ -35,8 +35,10 @@ func clusterConfig(name string, port int) *v1alpha4.Cluster {
 	}
 	return &v1alpha4.Cluster{
 		TypeMeta: v1alpha4.TypeMeta{Kind: "Cluster", APIVersion: "kind.x-k8s.io/v1alpha4"},
-		Name:     name,
+		Name:     e.Cluster,
 		Nodes:    []v1alpha4.Node{node},
+		// kind takes the loopback when there is none.
+		Networking: v1alpha4.Networking{APIServerAddress: e.Address},
 		// Kubernetes refuses cgroup v1 since 1.35 unless told so; on v2 this changes nothing.
 		KubeadmConfigPatches: []string{"kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\nfailCgroupV1: false\n"},
 	}
