@@ -45,6 +45,7 @@ require (
 	k8s.io/kubectl v0.37.1
 	k8s.io/streaming v0.37.2
 	modernc.org/sqlite v1.60.1
+	rsc.io/qr v0.2.0
 	sigs.k8s.io/gateway-api v1.6.0
 	sigs.k8s.io/kind v0.33.0
 	sigs.k8s.io/yaml v1.6.0
