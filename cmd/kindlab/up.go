@@ -199,11 +199,7 @@ func (a *app) serveOn(ctx context.Context, pages pageServer, listen string, want
 	}
 	server := &http.Server{Handler: pages, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.NewTextHandler(io.Discard, nil), slog.LevelError)}
 	server.RegisterOnShutdown(pages.Close)
-	host := listen
-	if ip := net.ParseIP(host); ip != nil && (ip.IsLoopback() || ip.IsUnspecified()) {
-		host = "localhost"
-	}
-	ready("http://" + net.JoinHostPort(host, strconv.Itoa(port)))
+	ready(pagesURL(listen, port))
 	if port != want {
 		fmt.Fprintf(a.err, "(port %d is taken, so it is %d)\n", want, port)
 	}
@@ -220,6 +216,14 @@ func (a *app) serveOn(ctx context.Context, pages pageServer, listen string, want
 		_ = server.Close()
 	}
 	return nil
+}
+
+// pagesURL is how a browser finds what listens there.
+func pagesURL(listen string, port int) string {
+	if ip := net.ParseIP(listen); ip != nil && (ip.IsLoopback() || ip.IsUnspecified()) {
+		listen = "localhost"
+	}
+	return "http://" + net.JoinHostPort(listen, strconv.Itoa(port))
 }
 
 // site makes the pages of this session: the course, and the built-in ones beside it.
