@@ -3,6 +3,7 @@ package provision
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/moby/moby/api/types/network"
@@ -12,7 +13,7 @@ import (
 )
 
 func TestClusterConfig(t *testing.T) {
-	c := clusterConfig("kindlab", 8581)
+	c := clusterConfig("kindlab", 8581, false)
 	assert.Equal(t, "kindlab", c.Name)
 	require.Len(t, c.Nodes, 1)
 	assert.Equal(t, map[string]string{PartLabel: "node"}, c.Nodes[0].Labels)
@@ -20,7 +21,17 @@ func TestClusterConfig(t *testing.T) {
 		"others on the network do not reach what an attendee deploys")
 	require.Len(t, c.KubeadmConfigPatches, 1)
 	assert.Contains(t, c.KubeadmConfigPatches[0], "failCgroupV1: false")
-	assert.Empty(t, clusterConfig("kindlab", 0).Nodes[0].ExtraPortMappings)
+	assert.Empty(t, clusterConfig("kindlab", 0, false).Nodes[0].ExtraPortMappings)
+
+	shared := clusterConfig("class", 0, true)
+	assert.Contains(t, shared.KubeadmConfigPatches, c.KubeadmConfigPatches[0])
+	all := strings.Join(shared.KubeadmConfigPatches, "")
+	assert.Contains(t, all, "maxPods: 2000", "the pods of many attendees fit on its node")
+	require.Len(t, shared.KubeadmConfigPatchesJSON6902, 2)
+	for _, p := range shared.KubeadmConfigPatchesJSON6902 {
+		assert.Contains(t, p.Patch, "node-cidr-mask-size", "and each gets an address")
+	}
+	assert.Empty(t, c.KubeadmConfigPatchesJSON6902)
 }
 
 func TestFreeGatewayPort(t *testing.T) {
