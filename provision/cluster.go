@@ -323,8 +323,10 @@ func (e *Environment) deleteCluster(ctx context.Context) (detail string, err err
 			return "", fmt.Errorf("removing node %s: %w", n.Names[0], err)
 		}
 	}
-	files, _ := filepath.Glob(filepath.Join(e.State, "kube", e.Cluster+"-"+e.Namespace("*")+".yaml"))
-	for _, f := range append(files, e.Kubeconfig(), e.Kubeconfig()+".lock") {
+	if err := e.removeKubeconfigs(); err != nil {
+		return "", err
+	}
+	for _, f := range []string{e.Kubeconfig(), e.Kubeconfig() + ".lock"} {
 		if err := os.Remove(f); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return "", fmt.Errorf("removing a kubeconfig: %w", err)
 		}

@@ -3,6 +3,7 @@ package provision
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/moby/moby/api/types/network"
@@ -22,6 +23,16 @@ func TestClusterConfig(t *testing.T) {
 	require.Len(t, c.KubeadmConfigPatches, 1)
 	assert.Contains(t, c.KubeadmConfigPatches[0], "failCgroupV1: false")
 	assert.Empty(t, (&Environment{Cluster: "kindlab"}).clusterConfig(0).Nodes[0].ExtraPortMappings)
+
+	shared := (&Environment{Cluster: "class", Tenant: &Tenant{}}).clusterConfig(0)
+	assert.Contains(t, shared.KubeadmConfigPatches, c.KubeadmConfigPatches[0])
+	all := strings.Join(shared.KubeadmConfigPatches, "")
+	assert.Contains(t, all, "maxPods: 2000", "the pods of many attendees fit on its node")
+	require.Len(t, shared.KubeadmConfigPatchesJSON6902, 2)
+	for _, p := range shared.KubeadmConfigPatchesJSON6902 {
+		assert.Contains(t, p.Patch, "node-cidr-mask-size", "and each gets an address")
+	}
+	assert.Empty(t, c.KubeadmConfigPatchesJSON6902)
 }
 
 func TestFreeGatewayPort(t *testing.T) {

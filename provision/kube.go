@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
 const fieldManager = "kindlab"
@@ -57,13 +58,20 @@ func (e *Environment) exportKubeconfig() error {
 }
 
 // writeLabKubeconfig writes the kubeconfig whose namespace is the lab's.
-func (e *Environment) writeLabKubeconfig(lab string) error {
+func (e *Environment) writeLabKubeconfig(ctx context.Context, lab string) error {
+	if e.Tenant != nil {
+		_, err := e.RenewKubeconfig(ctx, lab, tokenLife)
+		return err
+	}
 	config, err := clientcmd.LoadFromFile(e.Kubeconfig())
 	if err != nil {
 		return fmt.Errorf("reading the kubeconfig: %w", err)
 	}
 	for _, c := range config.Contexts {
 		c.Namespace = e.Namespace(lab)
+	}
+	if err := clientcmdapi.FlattenConfig(config); err != nil { // paths in it are as seen from where it is
+		return fmt.Errorf("reading the kubeconfig: %w", err)
 	}
 	data, err := clientcmd.Write(*config)
 	if err != nil {
