@@ -105,8 +105,9 @@ func (c *classroom) writeLinks(l links) error {
 }
 
 // admit enters people into the class, each with a link of their own. Who is there
-// already keeps theirs, and who was removed stays out. A run that is cut off leaves
-// at most a link that nobody has, and the next one replaces it.
+// already keeps theirs, also one that was renewed on the board, and who was removed
+// stays out. A link that is being made is noted first, so that a run that is cut
+// off leaves none that nobody has.
 func (c *classroom) admit(ctx context.Context, attendees, instructors []labs.Person) error {
 	known, err := c.people(ctx)
 	if err != nil {
@@ -136,8 +137,12 @@ func (c *classroom) admit(ctx context.Context, attendees, instructors []labs.Per
 		}
 	}
 	for _, m := range all {
-		if hash := sha256.Sum256([]byte(l.Tokens[m.ID])); m.Removed || bytes.Equal(m.Token, hash[:]) {
+		if m.Removed || m.Token != nil && l.Tokens[m.ID] != "" {
 			continue
+		}
+		l.Tokens[m.ID] = ""
+		if err := c.writeLinks(l); err != nil {
+			return err
 		}
 		if l.Tokens[m.ID], err = class.Invite(ctx, c.store, m.Person, m.Instructor); err != nil {
 			return err
@@ -200,7 +205,9 @@ func (c *classroom) writeHandout(ctx context.Context) (file string, err error) {
 	}
 	out := class.Handout{Class: c.class.Name, Course: c.course.Title, Hub: c.url, Code: l.Code}
 	for _, m := range all {
-		if token := l.Tokens[m.ID]; token != "" && !m.Removed {
+		// A link that was renewed on the board is not known here.
+		token := l.Tokens[m.ID]
+		if hash := sha256.Sum256([]byte(token)); bytes.Equal(m.Token, hash[:]) && !m.Removed {
 			out.Links = append(out.Links, class.Link{Person: m.Person, Instructor: m.Instructor, URL: c.url + "/in/" + token})
 		}
 	}
