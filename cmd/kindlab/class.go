@@ -88,11 +88,6 @@ func (a *app) openClass(ctx context.Context, file string) (*classroom, error) {
 	if err != nil {
 		return nil, err
 	}
-	shared := class.Isolation == labs.OwnNamespace
-	course = course.Without(func(l *labs.Lab) string { return provision.NotOffered(l, shared) })
-	if len(course.Labs) == 0 {
-		return nil, &provision.Hinted{Err: fmt.Errorf("no lab of the course %s can be had with isolation: %s", course.ID, class.Isolation), Hint: "use isolation: cluster"}
-	}
 	docker, err := provision.Connect(ctx)
 	if err != nil {
 		return nil, err
@@ -108,8 +103,13 @@ func (a *app) openClass(ctx context.Context, file string) (*classroom, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &classroom{app: &own, class: class, course: course, store: store, docker: docker, shared: checker.NewWatcher(), live: &engines{},
-		url: pagesURL(class.Address, sitePort)}, nil
+	c := &classroom{app: &own, class: class, store: store, docker: docker, shared: checker.NewWatcher(), live: &engines{}, url: pagesURL(class.Address, sitePort)}
+	c.course = course.Without(c.place("", provision.Quiet{}).NotOffered)
+	if len(c.course.Labs) == 0 {
+		c.close()
+		return nil, &provision.Hinted{Err: fmt.Errorf("no lab of the course %s can be had with isolation: %s", course.ID, class.Isolation), Hint: "use isolation: cluster"}
+	}
+	return c, nil
 }
 
 // beside is a path as a file in dir means it.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -52,6 +53,9 @@ func (c *classroom) serve(ctx context.Context, listen string, port int) error {
 	if err != nil {
 		return err
 	}
+	renewing, stop := context.WithCancel(ctx)
+	defer stop()
+	go c.renew(renewing)
 	err = c.serveOn(ctx, hub, listen, port, "kindlab class serve --port 9000", func(url string) {
 		c.url = url
 		page, err := c.writeHandout(ctx)
@@ -64,6 +68,28 @@ func (c *classroom) serve(ctx context.Context, listen string, port int) error {
 		fmt.Fprintln(c.err, "\nThe pages are closed; environments and progress stay.")
 	}
 	return err
+}
+
+// renew keeps the kubeconfigs on this host valid while the hub runs.
+func (c *classroom) renew(ctx context.Context) {
+	if c.class.Isolation != labs.OwnNamespace {
+		return
+	}
+	for tick := time.NewTicker(kubeconfigLasts / 4); ; {
+		all, err := c.attendees(ctx)
+		for _, p := range all {
+			err = errors.Join(err, c.of(p.ID, provision.Quiet{}).renew(ctx))
+		}
+		if err != nil && ctx.Err() == nil {
+			c.logger().Warn("renewing kubeconfigs", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			tick.Stop()
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // pagesOf wires an attendee's pages to their environment.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/kindlab/kindlab/labs"
@@ -35,6 +36,10 @@ the cluster: for attendees who have an account on this host, and to see what the
 				c.close()
 				return err
 			}
+			if err := s.renew(ctx); err != nil {
+				c.close()
+				return err
+			}
 			id := ""
 			if len(args) == 2 {
 				id = args[1]
@@ -42,4 +47,21 @@ the cluster: for attendees who have an account on this host, and to see what the
 			return s.shell(ctx, id)
 		},
 	}
+}
+
+// renew gives the kubeconfigs of an attendee who shares a cluster new tokens: those
+// that they have end after a while.
+func (s *session) renew(ctx context.Context) error {
+	if s.place.Tenant == nil {
+		return nil
+	}
+	for _, l := range s.course.Labs {
+		if !l.Wants("cluster") {
+			continue
+		}
+		if _, err := s.place.RenewKubeconfig(ctx, l.ID, kubeconfigLasts); err != nil {
+			return err
+		}
+	}
+	return nil
 }

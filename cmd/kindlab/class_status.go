@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/kindlab/kindlab/labs"
-	"github.com/kindlab/kindlab/provision"
 	"github.com/spf13/cobra"
 )
 
@@ -61,6 +60,7 @@ func (c *classroom) status(ctx context.Context) (classStatus, error) {
 	if err != nil {
 		return st, err
 	}
+	roll := &rollCall{class: c}
 	for _, m := range people {
 		if m.Instructor || m.Removed {
 			continue
@@ -73,7 +73,6 @@ func (c *classroom) status(ctx context.Context) (classStatus, error) {
 		if err != nil {
 			return st, err
 		}
-		place := c.of(m.ID, provision.Quiet{}).place
 		for _, l := range c.course.Labs {
 			solved, total := p.Lab(l)
 			a.Solved, a.Total = a.Solved+solved, a.Total+total
@@ -84,7 +83,7 @@ func (c *classroom) status(ctx context.Context) (classStatus, error) {
 			}
 		}
 		if c.class.Isolation != labs.OwnMachine {
-			a.Ready, a.Detail = place.Ready(ctx, c.course.Labs)
+			a.Ready, a.Detail = roll.ready(ctx, m.ID)
 		}
 		st.Attendees = append(st.Attendees, a)
 	}

@@ -64,7 +64,7 @@ func (c *classroom) up(ctx context.Context) error {
 }
 
 // preflight refuses what this machine cannot carry.
-func (c *classroom) preflight(ctx context.Context, attendees int) error {
+func (c *classroom) preflight(ctx context.Context, _ int) error {
 	if c.class.Isolation == labs.OwnMachine || c.class.Kubeconfig != "" {
 		return nil // it is others who carry it
 	}
@@ -72,7 +72,7 @@ func (c *classroom) preflight(ctx context.Context, attendees int) error {
 	place := c.place("", provision.Quiet{})
 	facts := provision.Look(ctx, c.docker, 0)
 	facts.Mesh, facts.Metrics = place.WantsMesh(c.course), place.WantsMetrics(c.course)
-	findings := append(provision.Judge(facts), provision.JudgeClass(facts, c.class.Isolation, attendees)...)
+	findings := provision.Judge(facts)
 	if ctx.Err() != nil {
 		end("", ctx.Err())
 		return ctx.Err()
