@@ -90,6 +90,9 @@ func (e *Environment) startLabs(ctx context.Context, course string, all []*labs.
 	if err := together(ctx, fs...); err != nil {
 		return "", err
 	}
+	if len(all) == 0 {
+		return "", nil
+	}
 	if len(started) == 0 {
 		return "all there already", nil
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/kindlab/kindlab/labs"
@@ -212,6 +213,9 @@ func (c *classroom) down(ctx context.Context, everything bool) error {
 	}
 	if err := c.forgetLinks(ctx); err != nil {
 		return err
+	}
+	if err := os.RemoveAll(filepath.Join(c.state, "kube")); err != nil {
+		return fmt.Errorf("removing the kubeconfigs: %w", err)
 	}
 	if !everything {
 		fmt.Fprintf(c.err, "What everybody reached stays in %s, and their files in %s.\n", c.state, c.work)
