@@ -2,6 +2,7 @@ package labs
 
 import (
 	"fmt"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -38,6 +39,7 @@ type Class struct {
 	Isolation   Isolation
 	Attendees   []Person // one without a name is a free seat
 	Instructors []Person
+	Address     string // of this host, where attendees reach its pages and clusters; 127.0.0.1 unless it is given
 	Kubeconfig  string // of an existing cluster to use; empty to make one
 	Registry    string // where an existing cluster pulls images from: HOST[:PORT][/PATH]
 	Resources   Resources
@@ -72,6 +74,7 @@ func LoadClass(file string, data []byte) (*Class, error) {
 		Isolation   Isolation `yaml:"isolation"`
 		Attendees   yaml.Node `yaml:"attendees"`
 		Instructors yaml.Node `yaml:"instructors"`
+		Address     string    `yaml:"address"`
 		Kubeconfig  string    `yaml:"kubeconfig"`
 		Registry    string    `yaml:"registry"`
 		Resources   Resources `yaml:"resources"`
@@ -80,7 +83,7 @@ func LoadClass(file string, data []byte) (*Class, error) {
 	if !decodeInto(&ps, file, string(data), 1, &raw) {
 		return nil, ps.err()
 	}
-	c := &Class{Name: raw.Name, Course: raw.Course, Isolation: raw.Isolation, Kubeconfig: raw.Kubeconfig,
+	c := &Class{Name: raw.Name, Course: raw.Course, Isolation: raw.Isolation, Address: raw.Address, Kubeconfig: raw.Kubeconfig,
 		Registry: raw.Registry, Resources: raw.Resources, Parallel: raw.Parallel}
 	wrong := func(format string, args ...any) { ps.add(file, 0, format, args...) }
 	if !ValidPersonID(c.Name) {
@@ -93,6 +96,11 @@ func LoadClass(file string, data []byte) (*Class, error) {
 	case OwnCluster, OwnNamespace, OwnMachine:
 	default:
 		wrong("isolation %q: use %s, %s or %s", c.Isolation, OwnCluster, OwnNamespace, OwnMachine)
+	}
+	if c.Address == "" {
+		c.Address = "127.0.0.1"
+	} else if _, err := netip.ParseAddr(c.Address); err != nil {
+		wrong("address %q: give an IP address of this host", c.Address)
 	}
 	if c.Isolation != OwnNamespace {
 		if c.Kubeconfig != "" {

@@ -21,7 +21,7 @@ resources: {memory: 3Gi}
 `))
 	require.NoError(t, err)
 	assert.Equal(t, &Class{
-		Name: "monday", Course: "docker-to-helm", Isolation: OwnNamespace,
+		Name: "monday", Course: "docker-to-helm", Isolation: OwnNamespace, Address: "127.0.0.1",
 		Attendees:   []Person{{"ada-lovelace", "Ada Lovelace"}, {"cleo", "Cléo"}, {"bo", "Bo"}, {"ada-lovelace-2", "Ada Lovelace"}, {"spare", ""}},
 		Instructors: []Person{{"iris", "Iris"}},
 		Resources:   Resources{CPU: "2", Memory: "3Gi", Pods: 30},
@@ -67,6 +67,7 @@ func TestLoadClassMistakes(t *testing.T) {
 		{"registry alone", good + "registry: r\n", "registry goes with kubeconfig"},
 		{"quantity", good + "resources: {memory: lots}\n", `resources: memory "lots"`},
 		{"resources", strings.Replace(good, "namespace", "cluster", 1) + "resources: {pods: 3}\n", "resources go with isolation: namespace"},
+		{"address", good + "address: example.com\n", `address "example.com": give an IP address`},
 		{"negative", good + "resources: {pods: -3}\n", "less than nothing"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
