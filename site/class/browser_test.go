@@ -195,6 +195,7 @@ func TestShots(t *testing.T) {
 	}
 	shoot("board-full", base+"/board/", 1366, 900, "light", true)
 	shoot("board-phone-full", base+"/board/", 390, 844, "light", true)
+	shoot("board-phone-tasks", base+"/board/#tasks", 390, 844, "light", false)
 	shoot("board-big", base+"/board/", 1920, 1080, "dark", false)
 	shoot("attendee", base+"/board/attendees/p000/", 1024, 900, "light", true)
 	shoot("looked", base+"/board/attendees/p000/pages/demo/scale-it/", 1366, 900, "light", false)
