@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kindlab/kindlab/labs"
+	"github.com/kindlab/kindlab/site/progress"
 )
 
 const chromium = "/usr/bin/chromium"
@@ -132,6 +133,15 @@ func TestBoardInABrowser(t *testing.T) {
 	script[chromedp.Void](t, board, `document.querySelector('#task').value = 'scale-it/run-more-copies'; document.querySelector('#to').value = 'p000'`)
 	require.NoError(t, chromedp.Do(board, press(`.tell form:nth-of-type(3) button`)))
 	becomes(t, ada, `document.querySelector('.handed[data-task=run-more-copies] code')?.textContent.includes('--replicas=secret-of-p000')`)
+	assert.True(t, script[bool](t, board, `window.same`), "without a reload")
+
+	// Somebody is added while the instructor types.
+	require.NoError(t, chromedp.Do(board, chromedp.SendKeys(chromedp.CSS(`#message`), "half a mess")))
+	require.NoError(t, w.store.ChangeMember(t.Context(), "late", func(m *progress.Member) error { m.Name = "Late Larry"; return nil }))
+	becomes(t, board, `document.querySelector('.room tr[data-id=late] .status')?.textContent === 'not in yet'`)
+	assert.Equal(t, "half a mess", script[string](t, board, `document.querySelector('#message').value`))
+	w.say("p000", "scale-it", verdict("updated", labs.Failing, "3 requests were lost"))
+	becomes(t, board, `document.querySelector('.room tr[data-id=p000] .in-way').textContent === '3 requests were lost'`)
 	assert.True(t, script[bool](t, board, `window.same`), "without a reload")
 
 	require.NoError(t, Revoke(t.Context(), w.store, "p000"))
