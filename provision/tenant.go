@@ -145,7 +145,8 @@ spec:
     default: {memory: 256Mi, ephemeral-storage: 512Mi}
     max: {ephemeral-storage: 1Gi}
 ---
-# In come the attendee's own pods of all labs, and those of the class: the probe, the mesh.
+# In come the attendee's own pods of all labs, and three of the class: the probe, the
+# mesh's gateway, and Prometheus. Not istiod, which can be made to ask for an address.
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: %[1]s
@@ -155,7 +156,11 @@ spec:
   ingress:
   - from:
     - namespaceSelector: {matchLabels: {%[6]s: %[7]q}}
-    - namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: In, values: [%[8]s, %[9]s, %[10]s]}]}
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: %[8]s}}
+      podSelector: {matchLabels: {app.kubernetes.io/name: %[13]s}}
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: %[9]s}}
+      podSelector: {matchLabels: {app.kubernetes.io/name: %[14]s}}
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: %[10]s}}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
@@ -163,7 +168,7 @@ metadata: %[1]s
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: %[11]s}
 subjects: [{kind: ServiceAccount, namespace: %[12]s, name: %[7]q}]
 `, meta, strings.ReplaceAll(strings.TrimSpace(string(hard)), "\n", "\n    "), tenancyName, managedLabel, managedBy,
-		AttendeeLabel, e.Attendee, SystemNamespace, istioNamespace, gatewayNamespace, attendeeRole, ClassNamespace), nil
+		AttendeeLabel, e.Attendee, SystemNamespace, istioNamespace, gatewayNamespace, attendeeRole, ClassNamespace, ProbeName, prometheusName), nil
 }
 
 // ensureClass makes what the attendees of a cluster share: the namespace of their accounts,

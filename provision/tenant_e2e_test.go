@@ -155,7 +155,7 @@ func forward(config *rest.Config, kube *kubernetes.Clientset, ns, pod string) er
 
 // refused reports whether the API server forbade something, in whichever way it says so.
 func refused(err error) bool {
-	return err != nil && (apierrors.IsForbidden(err) || strings.Contains(err.Error(), "forbidden"))
+	return err != nil && (apierrors.IsForbidden(err) || strings.Contains(strings.ToLower(err.Error()), "forbidden"))
 }
 
 func someMap(name string) *corev1.ConfigMap {

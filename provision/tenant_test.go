@@ -106,7 +106,7 @@ func TestTenancy(t *testing.T) {
 	fence := decode[networkingv1.NetworkPolicy](t, text, "NetworkPolicy", "kindlab")
 	assert.Equal(t, []networkingv1.PolicyType{"Ingress"}, fence.Spec.PolicyTypes)
 	require.Len(t, fence.Spec.Ingress, 1)
-	require.Len(t, fence.Spec.Ingress[0].From, 2)
+	require.Len(t, fence.Spec.Ingress[0].From, 4)
 	assert.Equal(t, map[string]string{AttendeeLabel: "true"}, fence.Spec.Ingress[0].From[0].NamespaceSelector.MatchLabels)
 	binding := decode[rbacv1.RoleBinding](t, text, "RoleBinding", "kindlab")
 	assert.Equal(t, []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: "kindlab-class", Name: "true"}}, binding.Subjects)
