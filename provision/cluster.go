@@ -72,8 +72,8 @@ func onOurNetwork(c container.Summary) bool {
 	return c.NetworkSettings != nil && c.NetworkSettings.Networks[networkName] != nil
 }
 
-// ourClusters are the names of all clusters on our network.
-func (e *Environment) ourClusters(ctx context.Context) ([]string, error) {
+// Clusters are the names of all clusters on our network.
+func (e *Environment) Clusters(ctx context.Context) ([]string, error) {
 	found, err := e.Docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", kindClusterLabel)})
 	if err != nil {
 		return nil, fmt.Errorf("listing clusters: %w", err)
@@ -184,7 +184,7 @@ func (e *Environment) createCluster(ctx context.Context, gatewayPort int) error 
 	go func() {
 		defer close(ended)
 		// No wait: kind's own is a busy loop. We watch the node instead.
-		createErr = e.kind().Create(e.Cluster, cluster.CreateWithV1Alpha4Config(clusterConfig(e.Cluster, gatewayPort, e.Tenant != nil)), cluster.CreateWithNodeImage(e.NodeImage),
+		createErr = e.kind().Create(e.Cluster, cluster.CreateWithV1Alpha4Config(e.clusterConfig(gatewayPort)), cluster.CreateWithNodeImage(e.NodeImage),
 			cluster.CreateWithKubeconfigPath(e.Kubeconfig()), cluster.CreateWithRetain(true),
 			cluster.CreateWithDisplayUsage(false), cluster.CreateWithDisplaySalutation(false))
 	}()

@@ -28,6 +28,7 @@ type Environment struct {
 	Mesh      Mesh
 	Metrics   Metrics
 	Attendee  string
+	Address   string         // of the host, where the cluster's API server listens; "" for the loopback. Only a new cluster takes it
 	Docker    *client.Client // may be nil with an Existing cluster, for labs that need no Docker
 	Report    Reporter
 
@@ -93,12 +94,22 @@ func (e *Environment) Up(ctx context.Context, course *labs.Course, own func() ([
 			return err
 		}
 	}
+	return e.startAll(ctx, course.ID, needs["cluster"], own)
+}
+
+// StartLabs makes the attendee's labs in an environment that an Up for others has
+// made: where a class shares a cluster. It wants an Attach before.
+func (e *Environment) StartLabs(ctx context.Context, course string, own func() ([]*labs.Lab, error)) error {
+	return e.startAll(ctx, course, false, own)
+}
+
+func (e *Environment) startAll(ctx context.Context, course string, probe bool, own func() ([]*labs.Lab, error)) error {
 	return step(e.Report, "labs", func() (string, error) {
 		all, err := own()
 		if err != nil {
 			return "", err
 		}
-		return e.startLabs(ctx, course.ID, e.offered(all), needs["cluster"])
+		return e.startLabs(ctx, course, e.offered(all), probe)
 	})
 }
 
@@ -203,11 +214,11 @@ func (e *Environment) Down(ctx context.Context) error {
 		return err
 	}
 	if err := step(e.Report, "containers and images of the labs", func() (string, error) {
-		return "", e.removeDockerObjects(ctx, AttendeeLabel+"="+e.Attendee)
+		return "", e.RemoveDockerObjects(ctx)
 	}); err != nil {
 		return err
 	}
-	others, err := e.ourClusters(ctx)
+	others, err := e.Clusters(ctx)
 	if err != nil {
 		return err
 	}
@@ -235,6 +246,11 @@ func (e *Environment) removeNetwork(ctx context.Context) error {
 		return fmt.Errorf("removing network %s: %w", networkName, err)
 	}
 	return nil
+}
+
+// RemoveDockerObjects removes the attendee's containers and images, of all labs.
+func (e *Environment) RemoveDockerObjects(ctx context.Context) error {
+	return e.removeDockerObjects(ctx, AttendeeLabel+"="+e.Attendee)
 }
 
 // removeDockerObjects removes the containers and images that carry all the labels (key=value).
@@ -296,8 +312,8 @@ func together(ctx context.Context, fs ...func() error) error {
 	return errors.Join(errs...)
 }
 
-// writeFile writes a file that only the user may read, at once or not at all.
-func writeFile(path string, data []byte) error {
+// WriteFile writes a file that only the user may read, at once or not at all.
+func WriteFile(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
@@ -313,6 +329,21 @@ func writeFile(path string, data []byte) error {
 		_ = os.Remove(tmp.Name())
 	}
 	return err
+}
+
+// Ready reports whether the attendee's environment is there for all labs of the
+// course, or in a few words what is missing. started is what [Environment.Started]
+// says of the attendee's cluster. Whether their work is well is not looked at.
+func (e *Environment) Ready(course *labs.Course, started map[string]bool) (ok bool, missing string) {
+	for _, l := range course.Labs {
+		if _, err := os.Stat(e.LabFolder(course.ID, l.ID)); err != nil {
+			return false, "no work folder for " + l.ID
+		}
+		if l.Wants("cluster") && !started[e.Namespace(l.ID)] {
+			return false, "no namespace for " + l.ID
+		}
+	}
+	return true, ""
 }
 
 // Running is what of an environment runs, in words for people.

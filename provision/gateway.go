@@ -28,7 +28,7 @@ func (e *Environment) errNoGateway() error {
 // clusterConfig is what kind is told about a cluster. With a port, 127.0.0.1:port
 // leads to the mesh's gateway, whether a mesh is there yet or not: Docker cannot add
 // a port to a node later. A cluster that is shared has room for the pods of many.
-func clusterConfig(name string, port int, shared bool) *v1alpha4.Cluster {
+func (e *Environment) clusterConfig(port int) *v1alpha4.Cluster {
 	node := v1alpha4.Node{Role: v1alpha4.ControlPlaneRole, Labels: map[string]string{PartLabel: "node"}}
 	if port > 0 {
 		node.ExtraPortMappings = []v1alpha4.PortMapping{{
@@ -39,7 +39,7 @@ func clusterConfig(name string, port int, shared bool) *v1alpha4.Cluster {
 		"kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\nfailCgroupV1: false\n",
 	}
 	var versioned []v1alpha4.PatchJSON6902
-	if shared {
+	if e.Tenant != nil {
 		patches = append(patches, fmt.Sprintf("kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\nmaxPods: %d\n", sharedPods))
 		// Each pod has an address of its node's: 2 to the power of 12 of them. Kubernetes
 		// before 1.36 gets the older configuration from kind.
@@ -52,8 +52,9 @@ func clusterConfig(name string, port int, shared bool) *v1alpha4.Cluster {
 	}
 	return &v1alpha4.Cluster{
 		TypeMeta:             v1alpha4.TypeMeta{Kind: "Cluster", APIVersion: "kind.x-k8s.io/v1alpha4"},
-		Name:                 name,
+		Name:                 e.Cluster,
 		Nodes:                []v1alpha4.Node{node},
+		Networking:           v1alpha4.Networking{APIServerAddress: e.Address}, // kind takes the loopback when there is none
 		KubeadmConfigPatches: patches, KubeadmConfigPatchesJSON6902: versioned,
 	}
 }

@@ -51,7 +51,7 @@ func (e *Environment) exportKubeconfig() error {
 	if err != nil {
 		return fmt.Errorf("getting the kubeconfig of cluster %s: %w", e.Cluster, err)
 	}
-	if err := writeFile(e.Kubeconfig(), []byte(text)); err != nil {
+	if err := WriteFile(e.Kubeconfig(), []byte(text)); err != nil {
 		return fmt.Errorf("writing the kubeconfig: %w", err)
 	}
 	return nil
@@ -77,7 +77,7 @@ func (e *Environment) writeLabKubeconfig(ctx context.Context, lab string) error 
 	if err != nil {
 		return fmt.Errorf("writing the lab's kubeconfig: %w", err)
 	}
-	return writeFile(e.LabKubeconfig(lab), data)
+	return WriteFile(e.LabKubeconfig(lab), data)
 }
 
 // waitAPI waits until the API server is ready.

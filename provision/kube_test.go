@@ -144,7 +144,7 @@ func TestLabKubeconfig(t *testing.T) {
 	admin.CurrentContext = "c"
 	data, err := clientcmd.Write(*admin)
 	require.NoError(t, err)
-	require.NoError(t, writeFile(e.Kubeconfig(), data))
+	require.NoError(t, WriteFile(e.Kubeconfig(), data))
 	require.NoError(t, e.writeLabKubeconfig(t.Context(), "first"))
 
 	own, err := clientcmd.LoadFromFile(e.LabKubeconfig("first"))

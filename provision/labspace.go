@@ -90,6 +90,9 @@ func (e *Environment) startLabs(ctx context.Context, course string, all []*labs.
 	if err := together(ctx, fs...); err != nil {
 		return "", err
 	}
+	if len(all) == 0 {
+		return "", nil
+	}
 	if len(started) == 0 {
 		return "all there already", nil
 	}
@@ -179,6 +182,24 @@ func (e *Environment) ensureNamespace(ctx context.Context, kube kubernetes.Inter
 		err = labelNamespace(ctx, kube, name, ns.Labels, want)
 	}
 	return ns, err
+}
+
+// Started are the namespaces of all attendees of the cluster in which a lab's start
+// state has been made.
+func (e *Environment) Started(ctx context.Context) (map[string]bool, error) {
+	kube, err := e.clientset()
+	if err != nil {
+		return nil, err
+	}
+	found, err := kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: AttendeeLabel})
+	if err != nil {
+		return nil, fmt.Errorf("listing the attendees' namespaces: %w", err)
+	}
+	out := map[string]bool{}
+	for _, ns := range found.Items {
+		out[ns.Name] = ns.DeletionTimestamp == nil && ns.Annotations[startedAnnotation] != ""
+	}
+	return out, nil
 }
 
 // waitAccount waits until pods can be made in a new namespace.

@@ -58,7 +58,7 @@ func (e *Environment) RenewKubeconfig(ctx context.Context, lab string, valid tim
 	if err != nil {
 		return until, err
 	}
-	if err := writeFile(e.LabKubeconfig(lab), data); err != nil {
+	if err := WriteFile(e.LabKubeconfig(lab), data); err != nil {
 		return until, fmt.Errorf("writing the lab's kubeconfig: %w", err)
 	}
 	return until, nil

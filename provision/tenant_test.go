@@ -281,7 +281,7 @@ func TestRemoveKubeconfigs(t *testing.T) {
 	put := func(e *Environment, lab string) {
 		data, err := tenantConfig(&clientcmdapi.Cluster{Server: "https://api"}, e.Attendee, e.Namespace(lab), "t")
 		require.NoError(t, err)
-		require.NoError(t, writeFile(e.LabKubeconfig(lab), data))
+		require.NoError(t, WriteFile(e.LabKubeconfig(lab), data))
 	}
 	ada, second := of("ada"), of("ada-2")
 	for _, lab := range []string{"scale", "chart"} {

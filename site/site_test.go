@@ -105,7 +105,7 @@ func TestEverythingIsEscaped(t *testing.T) {
 		Courses:  []*labs.Course{c},
 		Lab:      func(_, lab string) (*labs.Lab, error) { return c.Lab(lab), nil },
 		Progress: func(string) (labs.Progress, error) { return nil, nil },
-		Place:    func(_, _ string) Place { return Place{bad, bad, bad, bad} },
+		Place:    func(_, _ string) Place { return Place{bad, bad, bad, bad, bad} },
 		Version:  bad,
 		Reset:    func(context.Context, string, string, func(string)) error { return nil },
 		Watch: func(ctx context.Context, _, _ string, send func([]labs.Verdict)) {
@@ -339,4 +339,19 @@ func TestTogether(t *testing.T) {
 		}
 		assert.Equal(t, c.want, together(checks))
 	}
+}
+
+func TestLabsThatAreNotOffered(t *testing.T) {
+	cfg := demo(t).config()
+	cfg.Courses[0] = cfg.Courses[0].Without(func(l *labs.Lab) string {
+		if l.ID == "scale-it" {
+			return "it needs <a> node"
+		}
+		return ""
+	})
+	s := newSite(t, cfg)
+	body := get(t, s, "/demo/").Body.String()
+	assert.Contains(t, body, "<strong>Scale and update a Deployment</strong>: it needs &lt;a&gt; node.")
+	assert.NotContains(t, body, `href="/demo/scale-it/"`)
+	assert.Equal(t, 404, get(t, s, "/demo/scale-it/").Code)
 }

@@ -160,6 +160,7 @@ type session struct {
 	store  *progress.Store
 	shared *checker.Watcher // by all labs and attendees
 	live   *engines
+	free   func(port int) bool // whether a port of the host may be drawn; nil for those that nothing listens on
 }
 
 func (s *session) close() { _ = s.store.Close() }
@@ -245,6 +246,10 @@ func (s *session) values(ctx context.Context, lab *labs.Lab) (labs.Values, error
 	if err != nil {
 		return nil, err
 	}
+	free := s.free
+	if free == nil {
+		free = provision.PortFree
+	}
 	missing := labs.Values{}
 	for name, spec := range lab.Specs {
 		if drawn[name] != "" {
@@ -254,7 +259,7 @@ func (s *session) values(ctx context.Context, lab *labs.Lab) (labs.Values, error
 		if err != nil {
 			return nil, err
 		}
-		missing[name] = drawValue(spec, seed+s.me+"/"+s.course.ID+"/"+lab.ID, name, provision.PortFree)
+		missing[name] = drawValue(spec, seed+s.me+"/"+s.course.ID+"/"+lab.ID, name, free)
 	}
 	if len(missing) > 0 {
 		if drawn, err = s.store.PutValues(ctx, s.me, s.course.ID, lab.ID, missing); err != nil {

@@ -39,6 +39,14 @@ CREATE TABLE answers (
 	value TEXT NOT NULL,
 	PRIMARY KEY (attendee, course, lab, name)
 ) WITHOUT ROWID;
+`, `
+CREATE TABLE people (
+	id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, instructor INTEGER NOT NULL,
+	token BLOB,          -- SHA-256 of the token in the personal link
+	generation INTEGER NOT NULL,
+	entered_at INTEGER,  -- milliseconds since 1970
+	removed INTEGER NOT NULL
+);
 `}
 }
 
