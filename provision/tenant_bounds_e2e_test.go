@@ -85,6 +85,11 @@ func TestTenantBounds(t *testing.T) {
 				_, err := policies.Create(ctx, &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: "mine", Labels: ours}}, metav1.CreateOptions{})
 				return err
 			},
+			"a way out": func() error {
+				_, err := policies.Create(ctx, &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: "out"}, Spec: networkingv1.NetworkPolicySpec{
+					PolicyTypes: []networkingv1.PolicyType{"Egress"}, Egress: []networkingv1.NetworkPolicyEgressRule{{}}}}, metav1.CreateOptions{})
+				return err
+			},
 			"delete the binding": func() error { return bindings.Delete(ctx, tenancyName, metav1.DeleteOptions{}) },
 			"delete the quota": func() error {
 				return k.CoreV1().ResourceQuotas(eve.ns).Delete(ctx, tenancyName, metav1.DeleteOptions{})

@@ -52,7 +52,9 @@ func fencePolicies() []policy {
 			},
 			namespace: attendeeSpaces(),
 			refuses: [][2]string{{"this belongs to the class, and stays as it is: objects with the label " + managedLabel + "=" + managedBy + " are kindlab's",
-				"(request.operation == 'CREATE' || !" + ours("oldObject") + ") && (request.operation == 'DELETE' || !" + ours("object") + ")"}},
+				"(request.operation == 'CREATE' || !" + ours("oldObject") + ") && (request.operation == 'DELETE' || !" + ours("object") + ")"},
+				{"a NetworkPolicy about the way out (Egress) would open the way to things that the class shares: write one about the way in (policyTypes: [Ingress])",
+					"request.resource.resource != 'networkpolicies' || request.operation == 'DELETE' || (!has(object.spec.egress) && (!has(object.spec.policyTypes) || !('Egress' in object.spec.policyTypes)))"}},
 		},
 		{
 			// A selector would look at the labels as they are to be, and miss the namespace that loses them.

@@ -3,6 +3,7 @@ package provision
 import (
 	"bytes"
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -111,6 +112,10 @@ func TestTenancy(t *testing.T) {
 	binding := decode[rbacv1.RoleBinding](t, text, "RoleBinding", "kindlab")
 	assert.Equal(t, []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: "kindlab-class", Name: "true"}}, binding.Subjects)
 	assert.Equal(t, "kindlab-attendee", binding.RoleRef.Name)
+
+	registry := decode[networkingv1.NetworkPolicy](t, registryFence(netip.MustParseAddr("172.18.0.3")), "NetworkPolicy", "kindlab-registry")
+	assert.Equal(t, []string{"172.18.0.3/32"}, registry.Spec.Egress[0].To[0].IPBlock.Except)
+	assert.Equal(t, []networkingv1.PolicyType{"Egress"}, registry.Spec.PolicyTypes)
 
 	text, err = e.tenancy(mesh)
 	require.NoError(t, err)
