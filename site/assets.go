@@ -23,21 +23,23 @@ type assets struct {
 	data map[string][]byte // by served name
 }
 
-func newAssets() (*assets, error) {
+func newAssets(from ...fs.FS) (*assets, error) {
 	a := &assets{url: map[string]string{}, data: map[string][]byte{}}
-	entries, err := fs.ReadDir(files, "assets")
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range entries {
-		data, err := fs.ReadFile(files, "assets/"+e.Name())
+	for _, fsys := range from {
+		entries, err := fs.ReadDir(fsys, "assets")
 		if err != nil {
 			return nil, err
 		}
-		sum := sha256.Sum256(data)
-		ext := path.Ext(e.Name())
-		served := strings.TrimSuffix(e.Name(), ext) + "." + hex.EncodeToString(sum[:6]) + ext
-		a.url[e.Name()], a.data[served] = "/assets/"+served, data
+		for _, e := range entries {
+			data, err := fs.ReadFile(fsys, "assets/"+e.Name())
+			if err != nil {
+				return nil, err
+			}
+			sum := sha256.Sum256(data)
+			ext := path.Ext(e.Name())
+			served := strings.TrimSuffix(e.Name(), ext) + "." + hex.EncodeToString(sum[:6]) + ext
+			a.url[e.Name()], a.data[served] = "/assets/"+served, data
+		}
 	}
 	return a, nil
 }

@@ -1,8 +1,6 @@
 package site
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -61,7 +59,7 @@ func (s *Site) state(c *labs.Course, l *labs.Lab) (pageState, int, error) {
 		}
 		out.Tasks = append(out.Tasks, ts)
 	}
-	for _, v := range viewLabs(c, reached, l.ID) {
+	for _, v := range s.viewLabs(c, reached, l.ID) {
 		out.Labs = append(out.Labs, labState{v.ID, v.Solved, v.Total})
 		if v.Here {
 			out.Solved, out.Total = v.Solved, v.Total
@@ -71,40 +69,47 @@ func (s *Site) state(c *labs.Course, l *labs.Lab) (pageState, int, error) {
 }
 
 // events streams the state of a lab's page: at once, and whenever it changes.
-// The state is made anew at each beat too, as some of it changes without a
-// verdict: a hint is offered after a while, another process solves another lab.
 func (s *Site) events(w http.ResponseWriter, r *http.Request) {
 	c, l, ok := s.find(w, r)
 	if !ok {
 		return
 	}
-	wake, leave := s.hub.join(key{c.ID, l.ID})
+	k := key{c.ID, l.ID}
+	wake, leave := s.hub.join(k)
 	defer leave()
+	_, began := s.hub.known(k)
+	var state, notices said
+	s.stream(w, r, wake, func() []byte {
+		now, epoch, err := s.state(c, l)
+		if err == nil && epoch != began {
+			began = epoch
+			return []byte("event: reload\ndata: {}\n\n")
+		}
+		message := state.event(s, r, "state", now, err)
+		if s.cfg.Notices != nil {
+			told, err := s.notices(l)
+			message = append(message, notices.event(s, r, "notices", told, err)...)
+		}
+		return message
+	})
+}
+
+// stream sends what news says, at once and each time somebody wakes it. It asks at
+// each beat too, as some of a page changes without a verdict: a hint is offered
+// after a while, another process solves another lab.
+func (s *Site) stream(w http.ResponseWriter, r *http.Request, wake <-chan struct{}, news func() []byte) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // for a proxy in front of a class
 	out := http.NewResponseController(w)
 	beat := time.NewTicker(s.beat)
 	defer beat.Stop()
-
-	_, began := s.hub.known(key{c.ID, l.ID})
 	message := []byte("retry: 2000\n")
-	var last []byte
 	for {
-		state, epoch, err := s.state(c, l)
-		data, jsonErr := json.Marshal(state)
-		switch {
-		case err != nil || jsonErr != nil:
-			s.log.WarnContext(r.Context(), "sending the verdicts", "lab", l.ID, "err", err, "json", jsonErr)
-			message = append(message, ": no news\n\n"...)
-		case epoch != began:
-			began = epoch
-			message = append(message, "event: reload\ndata: {}\n\n"...)
-		case bytes.Equal(data, last):
-			message = append(message, ": still here\n\n"...)
-		default:
-			message = fmt.Appendf(message, "event: state\ndata: %s\n\n", data)
-			last = data
+		fresh := news()
+		if len(fresh) == 0 {
+			fresh = []byte(": still here\n\n")
 		}
+		message = append(message, fresh...)
 		// A browser that is gone without a word must not hold its watcher for ever.
 		_ = out.SetWriteDeadline(time.Now().Add(2 * s.beat))
 		if _, err := w.Write(message); err != nil || out.Flush() != nil {

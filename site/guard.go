@@ -11,10 +11,11 @@ import (
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// guard keeps other sites out: it refuses a Host that is not ours (a name that
+// Guard keeps other sites out: it refuses a Host that is not ours (a name that
 // someone else points at the loopback would make their page same-origin with
-// this one), and requests that another site's page sends.
-func guard(hosts []string, next http.Handler) http.Handler {
+// this one), and requests that another site's page sends. It also sends what
+// browsers need to know to run nothing that is not ours.
+func Guard(hosts []string, next http.Handler) http.Handler {
 	next = http.NewCrossOriginProtection().Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -20,8 +20,9 @@ type hub struct {
 	linger time.Duration // how long a watcher goes on when nobody looks: longer than a reload takes
 	retry  time.Duration // how long to wait when a watcher ends by itself
 
-	mu    sync.Mutex
-	feeds map[key]*feed
+	mu     sync.Mutex
+	feeds  map[key]*feed
+	others map[chan struct{}]bool // who looks at no lab
 }
 
 // A feed is what is known about one lab, and who wants to know.
@@ -41,7 +42,8 @@ type sighting struct {
 }
 
 func newHub(ctx context.Context, watch func(context.Context, string, string, func([]labs.Verdict))) *hub {
-	return &hub{ctx: ctx, watch: watch, linger: 10 * time.Second, retry: 2 * time.Second, feeds: map[key]*feed{}}
+	return &hub{ctx: ctx, watch: watch, linger: 10 * time.Second, retry: 2 * time.Second, feeds: map[key]*feed{},
+		others: map[chan struct{}]bool{}}
 }
 
 // feed is the feed of a lab. The hub is locked.
@@ -72,6 +74,15 @@ func (h *hub) join(k key) (wake <-chan struct{}, leave func()) {
 		go h.run(ctx, k, f)
 	}
 	return c, sync.OnceFunc(func() { h.leave(f, c) })
+}
+
+// listen is join for a page that is not a lab's.
+func (h *hub) listen() (wake <-chan struct{}, leave func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c := make(chan struct{}, 1)
+	h.others[c] = true
+	return c, func() { h.mu.Lock(); defer h.mu.Unlock(); delete(h.others, c) }
 }
 
 func (h *hub) leave(f *feed, c chan struct{}) {
@@ -127,13 +138,25 @@ func (h *hub) see(ctx context.Context, f *feed, vs []labs.Verdict) {
 	f.wakeAll()
 }
 
-func (f *feed) wakeAll() {
-	for c := range f.lookers {
+func (f *feed) wakeAll() { wake(f.lookers) }
+
+func wake(lookers map[chan struct{}]bool) {
+	for c := range lookers {
 		select {
 		case c <- struct{}{}:
 		default: // it has not looked since the last time: it will see this too
 		}
 	}
+}
+
+// wakeAll wakes all who look, whatever they look at.
+func (h *hub) wakeAll() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, f := range h.feeds {
+		f.wakeAll()
+	}
+	wake(h.others)
 }
 
 // known is what was last seen of a lab, by check id, and how often it was reset.

@@ -14,6 +14,7 @@ import (
 type links struct {
 	course *labs.Course
 	lab    string // empty for the course's own page
+	base   string // what stands before every address of the site
 }
 
 // rewrite turns links between Markdown files into links between pages. A link to
@@ -107,11 +108,11 @@ func (ls links) resolve(dest string) (to string, outside, ok bool) {
 	dir, file := path.Split(strings.TrimPrefix(target, "/"))
 	switch lab := strings.TrimSuffix(dir, "/"); {
 	case lab == "" && file == "README.md":
-		return "/" + ls.course.ID + "/" + u.Fragment, false, true
+		return ls.base + "/" + ls.course.ID + "/" + u.Fragment, false, true
 	case lab == "" && ls.course.Lab(file) != nil: // the folder itself
-		return "/" + ls.course.ID + "/" + file + "/" + u.Fragment, false, true
+		return ls.base + "/" + ls.course.ID + "/" + file + "/" + u.Fragment, false, true
 	case file == "lab.md" && ls.course.Lab(lab) != nil:
-		return "/" + ls.course.ID + "/" + lab + "/" + u.Fragment, false, true
+		return ls.base + "/" + ls.course.ID + "/" + lab + "/" + u.Fragment, false, true
 	}
 	return "", false, false
 }

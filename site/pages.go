@@ -37,6 +37,12 @@ type page struct {
 	Heading    string // of a page that says what went wrong
 	Message    string
 	NotCurrent bool
+
+	Base     string        // what stands before every address of the site
+	Attendee string        // whose page it is, where there are several
+	Back     string        // where who only looks goes back to
+	Told     bool          // there may be notices
+	Notices  template.HTML // of the instructor
 }
 
 // A courseView is a course in the catalogue.
@@ -89,10 +95,16 @@ func lead(line string) [2]string {
 	return [2]string{"", line}
 }
 
+// KubeconfigName is how a browser saves the kubeconfig of a lab.
+func KubeconfigName(lab string) string { return "kindlab-" + lab + ".yaml" }
+
 // show renders a page whole before it sends the first byte, so that what goes
 // wrong in a template is an error and no half page.
 func (s *Site) show(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
-	p.Version = s.cfg.Version
+	p.Version, p.Base, p.Attendee, p.Back = s.cfg.Version, s.base, s.cfg.Attendee, s.back
+	if err := s.tell(&p); err != nil {
+		s.log.ErrorContext(r.Context(), "showing the notices", "err", err)
+	}
 	var b bytes.Buffer
 	if err := s.pages[name].Execute(&b, p); err != nil {
 		s.log.ErrorContext(r.Context(), "rendering a page", "page", name, "err", err)
@@ -110,7 +122,7 @@ func (s *Site) notFound(w http.ResponseWriter, r *http.Request) {
 	known := map[string][]string{}
 	for _, c := range s.cfg.Courses {
 		for _, l := range c.Labs {
-			known[l.ID] = append(known[l.ID], "/"+c.ID+"/"+l.ID+"/")
+			known[l.ID] = append(known[l.ID], s.base+"/"+c.ID+"/"+l.ID+"/")
 		}
 	}
 	var names []string
@@ -130,7 +142,7 @@ func (s *Site) notFound(w http.ResponseWriter, r *http.Request) {
 
 // labAt is the lab, as its author wrote it, of a page's address.
 func (s *Site) labAt(url string) *labs.Lab {
-	course, lab, _ := strings.Cut(strings.Trim(url, "/"), "/")
+	course, lab, _ := strings.Cut(strings.Trim(strings.TrimPrefix(url, s.base), "/"), "/")
 	for _, c := range s.cfg.Courses {
 		if c.ID == course {
 			return c.Lab(lab)
@@ -174,12 +186,12 @@ func (s *Site) course(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, fmt.Errorf("reading the progress: %w", err))
 		return
 	}
-	intro, err := s.text.intro(c)
+	intro, err := s.text.intro(s.base, c)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	p := page{Title: c.Title, Course: c, Labs: viewLabs(c, reached, ""), Intro: intro, NotCurrent: s.elsewhere(c)}
+	p := page{Title: c.Title, Course: c, Labs: s.viewLabs(c, reached, ""), Intro: intro, NotCurrent: s.elsewhere(c)}
 	for i := range p.Labs {
 		l := &p.Labs[i]
 		p.Solved, p.Total = p.Solved+l.Solved, p.Total+l.Total
@@ -206,7 +218,7 @@ func (s *Site) lab(w http.ResponseWriter, r *http.Request) {
 	// next, and a browser without script sees the verdicts when it loads again.
 	_, leave := s.hub.join(key{c.ID, l.ID})
 	leave()
-	text, err := s.text.lab(c, l)
+	text, err := s.text.lab(s.base, c, l)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -220,7 +232,7 @@ func (s *Site) lab(w http.ResponseWriter, r *http.Request) {
 	reached = with(reached, l.ID, seen)
 	p := page{
 		Title: l.Title + " · " + c.Title, Course: c, Lab: l, Intro: text.Intro, NotCurrent: s.elsewhere(c),
-		Labs: viewLabs(c, reached, l.ID), Tasks: viewTasks(l, seen, reached, time.Now()), CanReset: s.cfg.Reset != nil,
+		Labs: s.viewLabs(c, reached, l.ID), Tasks: viewTasks(l, seen, reached, time.Now()), CanReset: s.cfg.Reset != nil,
 	}
 	for i := range p.Tasks {
 		t := &p.Tasks[i]
@@ -247,11 +259,14 @@ func (s *Site) lab(w http.ResponseWriter, r *http.Request) {
 	if s.cfg.Place != nil {
 		p.Place = s.cfg.Place(c.ID, l.ID)
 	}
-	if p.Place.Shell == "" {
+	if p.Place.Shell == "" && p.Place.Download == "" {
 		p.Place.Shell = "kindlab shell " + l.ID
 	}
-	if p.Place.Kubeconfig != "" {
+	switch {
+	case p.Place.Kubeconfig != "":
 		p.KubeEnv = "export KUBECONFIG=" + quote(p.Place.Kubeconfig)
+	case p.Place.Download != "":
+		p.KubeEnv = `export KUBECONFIG="$HOME/Downloads/` + KubeconfigName(l.ID) + `"`
 	}
 	s.show(w, r, http.StatusOK, "lab", p)
 }

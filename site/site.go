@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"html/template"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -46,6 +48,17 @@ type Config struct {
 	// Place is where a lab's commands run. It may be nil.
 	Place func(course, lab string) Place
 
+	// Attendee is how the pages call the attendee, when several share a server:
+	// then they say whose they are and offer to leave, by POST /out.
+	Attendee string
+
+	// Notices is what the instructor of a class tells the attendee; see [Site.Tell].
+	// It may be nil.
+	Notices func() Notices
+
+	// Look is shared with other sites; nil to have an own one.
+	Look *Look
+
 	// Hosts are names that the site answers to beside those of the loopback.
 	Hosts []string
 
@@ -66,12 +79,15 @@ type Place struct {
 	Work       string // the attendee's work folder
 	Kubeconfig string // path of the environment's kubeconfig
 	Namespace  string
-	Shell      string // the command that opens a shell there; empty for `kindlab shell LAB`
+	Download   string // where the kubeconfig can be had
+	Shell      string // the command that opens a shell there; empty for `kindlab shell LAB` if there is no Download
 }
 
 // A Site serves the pages. Use [New].
 type Site struct {
 	cfg      Config
+	base     string // what stands before every address; see ReadOnly
+	back     string
 	log      *slog.Logger
 	text     *textRenderer
 	assets   *assets
@@ -93,14 +109,13 @@ func New(cfg Config) (*Site, error) {
 		return nil, errors.New("making the site: Config needs Lab, Watch and Progress")
 	}
 	for _, c := range cfg.Courses {
-		if c.ID == "api" || c.ID == "assets" {
+		if slices.Contains([]string{"api", "assets", "notices"}, c.ID) {
 			return nil, fmt.Errorf("making the site: a course cannot be called %q: the site has a page of that name", c.ID)
 		}
 	}
 	s := &Site{
 		cfg:      cfg,
 		log:      cfg.Log,
-		text:     newTextRenderer(),
 		resets:   map[key]bool{},
 		beat:     15 * time.Second,
 		resetFor: 10 * time.Minute,
@@ -108,29 +123,69 @@ func New(cfg Config) (*Site, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	var err error
-	if s.assets, err = newAssets(); err != nil {
-		return nil, fmt.Errorf("making the site: %w", err)
+	look := cfg.Look
+	if look == nil {
+		var err error
+		if look, err = NewLook(); err != nil {
+			return nil, err
+		}
 	}
-	if s.pages, err = parsePages(s.assets); err != nil {
-		return nil, fmt.Errorf("making the site: %w", err)
-	}
+	s.assets, s.pages, s.text = look.assets, look.pages, look.text
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.hub = newHub(s.ctx, cfg.Watch)
 
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", s.catalogue)
-	mux.HandleFunc("GET /{course}/{$}", s.course)
-	mux.HandleFunc("GET /{course}/{lab}/{$}", s.lab)
-	mux.HandleFunc("GET /{course}/{lab}/events", s.events)
-	mux.HandleFunc("POST /{course}/{lab}/hints/{check}", s.hint)
-	mux.HandleFunc("POST /{course}/{lab}/answers/{check}", s.answer)
-	mux.HandleFunc("POST /{course}/{lab}/reset", s.reset)
-	mux.HandleFunc("GET /api/{course}/status", s.status)
-	mux.Handle("GET /assets/{name}", s.assets)
-	mux.HandleFunc("/", s.notFound)
-	s.handler = guard(cfg.Hosts, mux)
+	s.handler = Guard(cfg.Hosts, s.mux())
 	return s, nil
+}
+
+// routes are the pages by the pattern of their address.
+func (s *Site) routes() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"GET /{$}":                             s.catalogue,
+		"GET /notices":                         s.told,
+		"GET /{course}/{$}":                    s.course,
+		"GET /{course}/{lab}/{$}":              s.lab,
+		"GET /{course}/{lab}/events":           s.events,
+		"POST /{course}/{lab}/hints/{check}":   s.hint,
+		"POST /{course}/{lab}/answers/{check}": s.answer,
+		"POST /{course}/{lab}/reset":           s.reset,
+		"GET /api/{course}/status":             s.status,
+		"GET /assets/{name}":                   s.assets.ServeHTTP,
+	}
+}
+
+func (s *Site) mux() *http.ServeMux {
+	mux := http.NewServeMux()
+	for pattern, answer := range s.routes() {
+		mux.HandleFunc(pattern, answer)
+	}
+	mux.HandleFunc("/", s.notFound)
+	return mux
+}
+
+// Patterns are the patterns of all addresses that the site answers to.
+func (s *Site) Patterns() []string { return slices.Sorted(maps.Keys(s.routes())) }
+
+// Follow has a lab watched, as if a page of it were open, until stop is called.
+func (s *Site) Follow(course, lab string) (stop func()) {
+	_, stop = s.hub.join(key{course, lab})
+	return stop
+}
+
+// ReadOnly are the same pages for somebody else to look at, with base before
+// every address: nothing can be changed there. They lead back to an address.
+func (s *Site) ReadOnly(base, back string) http.Handler {
+	other := &Site{cfg: s.cfg, base: base, back: back, log: s.log, text: s.text, assets: s.assets, pages: s.pages, hub: s.hub,
+		ctx: s.ctx, cancel: s.cancel, beat: s.beat}
+	other.cfg.Reset, other.cfg.Hint, other.cfg.Question, other.cfg.Answer, other.cfg.Place = nil, nil, nil, nil, nil
+	mux := other.mux()
+	return http.StripPrefix(base, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			http.Error(w, "These pages are only to look at.", http.StatusMethodNotAllowed)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	}))
 }
 
 // ServeHTTP answers a request.

@@ -105,7 +105,7 @@ func TestEverythingIsEscaped(t *testing.T) {
 		Courses:  []*labs.Course{c},
 		Lab:      func(_, lab string) (*labs.Lab, error) { return c.Lab(lab), nil },
 		Progress: func(string) (labs.Progress, error) { return nil, nil },
-		Place:    func(_, _ string) Place { return Place{bad, bad, bad, bad} },
+		Place:    func(_, _ string) Place { return Place{bad, bad, bad, bad, bad} },
 		Version:  bad,
 		Reset:    func(context.Context, string, string, func(string)) error { return nil },
 		Watch: func(ctx context.Context, _, _ string, send func([]labs.Verdict)) {

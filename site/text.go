@@ -62,7 +62,7 @@ type labText struct {
 }
 
 // lab renders a lab. A link that a section refers to may be defined in any other.
-func (t *textRenderer) lab(c *labs.Course, l *labs.Lab) (labText, error) {
+func (t *textRenderer) lab(base string, c *labs.Course, l *labs.Lab) (labText, error) {
 	out := labText{Tasks: map[string]template.HTML{}, Hints: map[string]template.HTML{}}
 	sections := []string{l.Intro}
 	var reserved []string
@@ -73,7 +73,7 @@ func (t *textRenderer) lab(c *labs.Course, l *labs.Lab) (labText, error) {
 	for _, check := range l.Checks() {
 		sections = append(sections, check.Hint)
 	}
-	html, err := t.render(links{course: c, lab: l.ID}, reserved, sections)
+	html, err := t.render(links{c, l.ID, base}, reserved, sections)
 	if err != nil {
 		return out, fmt.Errorf("rendering %s: %w", l.File(), err)
 	}
@@ -88,8 +88,8 @@ func (t *textRenderer) lab(c *labs.Course, l *labs.Lab) (labText, error) {
 }
 
 // intro renders the introduction of a course.
-func (t *textRenderer) intro(c *labs.Course) (template.HTML, error) {
-	html, err := t.render(links{course: c}, nil, []string{c.Intro})
+func (t *textRenderer) intro(base string, c *labs.Course) (template.HTML, error) {
+	html, err := t.render(links{c, "", base}, nil, []string{c.Intro})
 	if err != nil {
 		return "", fmt.Errorf("rendering README.md: %w", err)
 	}
@@ -143,7 +143,7 @@ func (t *textRenderer) render(ls links, reserved, sections []string) ([]template
 // pageKey is the same for the same text at the same place of the same course.
 func pageKey(ls links, reserved, sections []string) [sha256.Size]byte {
 	h := sha256.New()
-	words := append([]string{ls.course.ID, ls.lab}, reserved...)
+	words := append([]string{ls.base, ls.course.ID, ls.lab}, reserved...)
 	for _, l := range ls.course.Labs {
 		words = append(words, l.ID)
 	}

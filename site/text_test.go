@@ -138,7 +138,7 @@ func textOf(t *testing.T, fragment string) string {
 
 func TestReferencesReachAllSections(t *testing.T) {
 	l := &labs.Lab{ID: "x", Intro: "See [the docs].", Tasks: []*labs.Task{{ID: "a", Markdown: "x\n\n[the docs]: https://example.org/"}}}
-	text, err := newTextRenderer().lab(&labs.Course{ID: "c"}, l)
+	text, err := newTextRenderer().lab("", &labs.Course{ID: "c"}, l)
 	require.NoError(t, err)
 	assert.Contains(t, text.Intro, `href="https://example.org/"`)
 }

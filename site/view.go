@@ -62,6 +62,8 @@ type taskView struct {
 	Word   string
 	Text   template.HTML
 	Checks []checkView
+
+	Solution template.HTML // that was handed out
 }
 
 // A labView is a lab in a list of labs.
@@ -160,10 +162,10 @@ func clock(t, now time.Time) string {
 }
 
 // viewLabs is a course's labs with what is solved of them.
-func viewLabs(c *labs.Course, p labs.Progress, here string) []labView {
+func (s *Site) viewLabs(c *labs.Course, p labs.Progress, here string) []labView {
 	out := make([]labView, len(c.Labs))
 	for i, l := range c.Labs {
-		v := labView{Lab: l, URL: "/" + c.ID + "/" + l.ID + "/", Here: l.ID == here}
+		v := labView{Lab: l, URL: s.base + "/" + c.ID + "/" + l.ID + "/", Here: l.ID == here}
 		v.Solved, v.Total = p.Lab(l)
 		out[i] = v
 	}

@@ -6,6 +6,7 @@ const one = (query, root = document) => root.querySelector(query);
 const all = (query, root = document) => [...root.querySelectorAll(query)];
 const article = one('article[data-events]');
 const base = article?.dataset.events;
+const stream = base ? base + 'events' : document.body.dataset.notices;
 
 // ---- verdicts -------------------------------------------------------------
 
@@ -82,14 +83,48 @@ function show(state) {
   if (news.length) one('#news').textContent = news.join(' ');
 }
 
+// ---- what the instructor says ---------------------------------------------
+
+const notices = one('#notices');
+function tell(now) {
+  if (notices.html !== now.html) {
+    notices.html = notices.innerHTML = now.html; // rendered and escaped by the server
+    quiet();
+  }
+  notices.hidden = !now.html;
+  count();
+  for (const place of all('.handed')) {
+    const html = now.solutions[place.dataset.task] ?? '';
+    if (place.html === undefined) place.html = place.innerHTML;
+    if (place.html !== html) place.html = place.innerHTML = html;
+  }
+}
+
+// A message that was read stays away until there is another.
+const text = () => one('#notices .text')?.textContent;
+function quiet() {
+  if (text() && sessionStorage.getItem('seen') === text()) one('#notices .message').hidden = true;
+}
+
+function count() {
+  const timer = one('#notices .countdown');
+  if (!timer) return;
+  const left = Math.round((timer.dataset.until - Date.now()) / 1000);
+  const two = (n) => String(n).padStart(2, '0');
+  const clock = left >= 3600 ? `${Math.floor(left / 3600)}:${two(Math.floor(left / 60) % 60)}:${two(left % 60)}` : `${Math.floor(left / 60)}:${two(left % 60)}`;
+  one('strong', timer).textContent = left > 0 ? `${clock} left` : 'Time is up';
+  timer.classList.toggle('up', left <= 0);
+}
+
+// ---- the stream -----------------------------------------------------------
+
 let source, again;
 function listen() {
   if (source || document.hidden) return;
-  source = new EventSource(base + 'events');
-  source.addEventListener('state', (e) => {
-    lost(false);
-    steady(() => show(JSON.parse(e.data)));
-  });
+  source = new EventSource(stream);
+  source.addEventListener('open', () => lost(false));
+  source.addEventListener('state', (e) => steady(() => show(JSON.parse(e.data))));
+  source.addEventListener('notices', (e) => steady(() => tell(JSON.parse(e.data))));
   source.addEventListener('reload', () => location.reload());
   source.addEventListener('error', () => {
     lost(true);
@@ -109,6 +144,7 @@ function deafen() {
 let losing;
 function lost(is) {
   clearTimeout(losing);
+  if (!article) return;
   if (is) losing = setTimeout(() => { one('#lost').hidden = false; }, 1500);
   else one('#lost').hidden = true;
 }
@@ -241,12 +277,26 @@ async function answer(form) {
   }
 }
 
-if (article) {
+if (stream) {
   listen();
   document.addEventListener('visibilitychange', () => (document.hidden ? deafen() : listen()));
   addEventListener('pagehide', deafen);
   addEventListener('pageshow', listen);
-  all('details.hint').forEach((d) => d.addEventListener('toggle', () => {
+}
+
+if (notices) {
+  quiet();
+  count();
+  setInterval(count, 1000);
+  notices.addEventListener('click', (e) => {
+    if (!e.target.closest('.seen')) return;
+    sessionStorage.setItem('seen', text());
+    quiet();
+  });
+}
+
+if (article) {
+  if (!('looked' in article.dataset)) all('details.hint').forEach((d) => d.addEventListener('toggle', () => {
     if (d.open) fetch(`${base}hints/${d.closest('[data-check]').dataset.check}`, { method: 'POST' }).catch(() => {});
   }, { once: true }));
   all('form.answer').forEach((f) => f.addEventListener('submit', (e) => { e.preventDefault(); answer(f); }));

@@ -40,6 +40,14 @@ CREATE TABLE answers (
 	PRIMARY KEY (attendee, course, lab, name)
 ) WITHOUT ROWID;
 `, `
+CREATE TABLE people (
+	id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, instructor INTEGER NOT NULL,
+	token BLOB,          -- SHA-256 of the token in the personal link
+	generation INTEGER NOT NULL,
+	entered_at INTEGER,  -- milliseconds since 1970
+	removed INTEGER NOT NULL
+);
+`, `
 -- On an attendee's own machine: what the hub is to hear. The setting "outbox" is the last number given.
 CREATE TABLE outbox (
 	course TEXT NOT NULL, lab TEXT NOT NULL, name TEXT NOT NULL,

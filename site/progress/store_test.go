@@ -2,6 +2,7 @@ package progress
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -185,4 +186,31 @@ func TestTheLastAnswerCounts(t *testing.T) {
 	assert.Empty(t, answered("me", "first"))
 	assert.Equal(t, "SIGTERM", answered("you", "first"))
 	assert.Equal(t, "SIGHUP", answered("me", "second"))
+}
+
+func TestMembers(t *testing.T) {
+	ctx, path := t.Context(), filepath.Join(t.TempDir(), "progress.db")
+	s := open(t, path)
+	at := time.UnixMilli(1_800_000_000_123)
+	require.NoError(t, s.ChangeMember(ctx, "grace", func(m *Member) error {
+		m.Name, m.Instructor, m.Token = "Grace", true, []byte{1, 0, 2}
+		return nil
+	}))
+	require.NoError(t, s.ChangeMember(ctx, "ada", func(m *Member) error { m.Name = "Ada"; return nil }))
+	require.NoError(t, s.ChangeMember(ctx, "ada", func(m *Member) error {
+		assert.Equal(t, "Ada", m.Name)
+		assert.True(t, m.Entered.IsZero())
+		assert.Nil(t, m.Token)
+		m.Entered, m.Generation = at, m.Generation+1
+		return nil
+	}))
+	no := errors.New("no")
+	require.ErrorIs(t, s.ChangeMember(ctx, "ada", func(m *Member) error { m.Name = "Eve"; return no }), no)
+
+	all, err := open(t, path).Members(ctx)
+	require.NoError(t, err)
+	assert.Equal(t, []Member{
+		{Person: labs.Person{ID: "grace", Name: "Grace"}, Instructor: true, Token: []byte{1, 0, 2}},
+		{Person: labs.Person{ID: "ada", Name: "Ada"}, Generation: 1, Entered: at},
+	}, all)
 }
