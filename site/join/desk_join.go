@@ -212,7 +212,7 @@ func (d *Desk) giveCourse(w http.ResponseWriter, r *http.Request) {
 // it answers the request itself.
 func (d *Desk) inTurn(w http.ResponseWriter, m *machine) bool {
 	d.mu.Lock()
-	wait := m.limit.take(d.now(), 20, 2)
+	wait := m.limit.take(d.now(), 30, 5) // more than a machine with a lot to say sends
 	d.mu.Unlock()
 	if wait > 0 {
 		refuse(w, &Refusal{Status: http.StatusTooManyRequests, Reason: ReasonSlow, Text: "too many requests", After: wait})

@@ -127,6 +127,12 @@ func (s *Store) Acknowledged(ctx context.Context, through int64) error {
 	return s.exec(ctx, `UPDATE outbox SET waiting = 0 WHERE seq <= ? AND waiting`, through)
 }
 
+// CountWaiting is how many events wait, and how many of them are first passes.
+func (s *Store) CountWaiting(ctx context.Context) (all, passes int, err error) {
+	err = s.db.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(kind = ?), 0) FROM outbox WHERE waiting`, FirstPass).Scan(&all, &passes)
+	return all, passes, s.explain("reading", err)
+}
+
 // Numbered is the last number that was given to an event, and the highest of those
 // that were acknowledged.
 func (s *Store) Numbered(ctx context.Context) (last, acknowledged int64, err error) {
@@ -138,6 +144,11 @@ func (s *Store) Numbered(ctx context.Context) (last, acknowledged int64, err err
 // SendAgain has the events after a number wait once more: the hub has lost them.
 func (s *Store) SendAgain(ctx context.Context, after int64) error {
 	return s.exec(ctx, `UPDATE outbox SET waiting = 1 WHERE seq > ?`, after)
+}
+
+// Drop forgets an event that waits: the hub will never take it.
+func (s *Store) Drop(ctx context.Context, seq int64) error {
+	return s.exec(ctx, `DELETE FROM outbox WHERE seq = ? AND waiting`, seq)
 }
 
 // Renumber gives all events that wait numbers above one that the hub has seen and
