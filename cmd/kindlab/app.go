@@ -18,6 +18,7 @@ import (
 	"github.com/kindlab/kindlab/content"
 	"github.com/kindlab/kindlab/labs"
 	"github.com/kindlab/kindlab/provision"
+	"github.com/kindlab/kindlab/site/join"
 	"github.com/kindlab/kindlab/site/progress"
 	"golang.org/x/term"
 )
@@ -160,6 +161,8 @@ type session struct {
 	store  *progress.Store
 	shared *checker.Watcher // by all labs and attendees
 	live   *engines
+	class  *join.Place // where this machine is in a class
+	line   *classLine  // to its hub; nil when nothing is sent from here
 }
 
 func (s *session) close() { _ = s.store.Close() }
@@ -191,7 +194,7 @@ func (a *app) newSession(ctx context.Context, name string) (*session, error) {
 		_ = store.Close()
 		return nil, err
 	}
-	return &session{app: a, course: course, store: store, shared: checker.NewWatcher(), live: &engines{}, place: &provision.Environment{
+	return &session{app: a, course: course, store: store, shared: checker.NewWatcher(), live: &engines{}, class: a.inClass(), place: &provision.Environment{
 		Cluster: a.cluster, State: a.state, Work: a.work, Attendee: a.me, Docker: docker, Report: a.reporter(),
 		NodeImage: first(a.env("KINDLAB_NODE_IMAGE"), provision.DefaultNodeImage),
 		Mesh:      provision.Mesh{Hub: a.env("KINDLAB_ISTIO_HUB"), Tag: a.env("KINDLAB_ISTIO_TAG")},

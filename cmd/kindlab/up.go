@@ -74,7 +74,11 @@ built-in course, or a folder. Without it, the last one is meant.`,
 			return a.up(cmd.Context(), name, o)
 		},
 	}
-	f := c.Flags()
+	o.flags(c.Flags())
+	return c
+}
+
+func (o *upOptions) flags(f *pflag.FlagSet) {
 	f.IntVar(&o.port, "port", sitePort, "port of the pages; the next free one when it is taken")
 	f.StringVar(&o.listen, "listen", "127.0.0.1", "address that the pages are served on")
 	f.BoolVar(&o.noSite, "no-site", false, "make everything and end")
@@ -82,7 +86,6 @@ built-in course, or a folder. Without it, the last one is meant.`,
 	f.Lookup("mesh").NoOptDefVal = "sidecar"
 	f.BoolVar(&o.made.metrics, "metrics", false, "make a mesh and Prometheus too, though no lab of the course needs them")
 	o.made.flags(f)
-	return c
 }
 
 func (a *app) up(ctx context.Context, name string, o upOptions) error {
@@ -173,6 +176,7 @@ func (s *session) serve(ctx context.Context, o upOptions, started time.Time) err
 	if err != nil {
 		return &provision.Hinted{Err: fmt.Errorf("serving the pages: %w", err), Hint: "choose another port: kindlab up --port 9000"}
 	}
+	s.line = s.openLine(s.log())
 	pages, err := s.site(ctx, o.listen)
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -189,6 +193,10 @@ func (s *session) serve(ctx context.Context, o upOptions, started time.Time) err
 		fmt.Fprintf(s.err, "(port %d is taken, so it is %d)\n", o.port, port)
 	}
 	fmt.Fprintf(s.err, "Commands go into another terminal: %s shell. Ctrl-C ends the pages; the cluster stays.\n", callMe())
+	if s.line != nil {
+		fmt.Fprintf(s.err, "Your verdicts go to the class %s, where you are %s.\n", clean(s.class.Class), clean(s.class.Name))
+		defer s.runLine(ctx, pages)()
+	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {
@@ -207,10 +215,7 @@ func (s *session) serve(ctx context.Context, o upOptions, started time.Time) err
 
 // site wires the pages to this session.
 func (s *session) site(ctx context.Context, listen string) (*site.Site, error) {
-	log := slog.New(slog.DiscardHandler)
-	if s.verbose {
-		log = slog.New(slog.NewTextHandler(s.err, nil))
-	}
+	log := s.log()
 	all, err := s.catalogue()
 	if err != nil {
 		return nil, err
@@ -225,7 +230,12 @@ func (s *session) site(ctx context.Context, listen string) (*site.Site, error) {
 		}
 		return &other
 	}
+	var notices func() site.Notices
+	if s.line != nil {
+		notices = s.line.notices
+	}
 	return site.New(site.Config{
+		Notices: notices,
 		Courses: all, Current: s.course.ID, Hosts: hostNames(listen), Version: versions().Kindlab, Log: log,
 		Lab:      func(course, lab string) (*labs.Lab, error) { return in(course).lab(ctx, lab) },
 		Progress: func(course string) (labs.Progress, error) { return s.store.Progress(ctx, s.me, course) },
@@ -354,8 +364,23 @@ func (s *session) engine(ctx context.Context, id string) (*checker.Engine, error
 	})
 }
 
-// record keeps what passed.
+// log is where what matters to those who look for trouble is written.
+func (a *app) log() *slog.Logger {
+	if a.verbose {
+		return slog.New(slog.NewTextHandler(a.err, nil))
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
+// record keeps what passed, and what the hub of a class is to hear.
 func (s *session) record(ctx context.Context, vs []labs.Verdict) error {
+	if s.sends() {
+		news, err := s.store.Queue(ctx, s.me, s.course.ID, vs)
+		if news && s.line != nil {
+			s.line.sender.Wake()
+		}
+		return err
+	}
 	for _, v := range vs {
 		if v.State == labs.Passed {
 			if err := s.store.Pass(ctx, s.me, s.course.ID, v.Lab, v.Check, v.At); err != nil {

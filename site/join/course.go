@@ -20,15 +20,15 @@ const (
 	mostBytes = 64 << 20
 )
 
-// courseFiles are the names of a course's files in order. What begins with '.' is
-// not the course's, and neither is what is no plain file.
+// courseFiles are the names of a course's files in order. What begins with '.' beside
+// course.yaml, as .git does, is not the course's, and neither is what is no plain file.
 func courseFiles(fsys fs.FS) ([]string, error) {
 	var names []string
 	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case name != "." && strings.HasPrefix(path.Base(name), "."):
+		case name != "." && strings.HasPrefix(name, "."):
 			if d.IsDir() {
 				return fs.SkipDir
 			}

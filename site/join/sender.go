@@ -133,6 +133,23 @@ func (s *Sender) Run(ctx context.Context) {
 	s.Once(last)
 }
 
+// Empty sends what waits, once, and returns when nothing does, or when it cannot be
+// sent now.
+func (s *Sender) Empty(ctx context.Context) {
+	defer s.client.Close()
+	s.closing = true
+	for ctx.Err() == nil {
+		if wait := s.Once(ctx); s.ended || wait != gap {
+			return
+		}
+		pause(ctx, gap)
+	}
+}
+
+// Ended reports whether the hub said that this machine is no longer in the class. It
+// is meant for after Run or Empty.
+func (s *Sender) Ended() bool { return s.ended }
+
 func pause(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
