@@ -19,8 +19,29 @@ type Course struct {
 	Goal  string
 	Intro string // README.md of the folder, without its title; may be empty
 	Labs  []*Lab
+	Left  []LeftOut // labs that cannot be had here
 
 	fsys fs.FS
+}
+
+// LeftOut is a lab that cannot be had in some environments, and why.
+type LeftOut struct {
+	Lab *Lab
+	Why string
+}
+
+// Without is the course without the labs for which why has a reason.
+func (c *Course) Without(why func(*Lab) string) *Course {
+	out := *c
+	out.Labs, out.Left = nil, nil
+	for _, l := range c.Labs {
+		if reason := why(l); reason != "" {
+			out.Left = append(out.Left, LeftOut{l, reason})
+		} else {
+			out.Labs = append(out.Labs, l)
+		}
+	}
+	return &out
 }
 
 // id is how courses and labs are called: as folders, in commands, and in namespaces.

@@ -147,3 +147,21 @@ func TestIntro(t *testing.T) {
 		assert.Equal(t, c.want, dropTitle(c.md))
 	}
 }
+
+func TestWithout(t *testing.T) {
+	f := files(front + body)
+	f["course.yaml"].Data = []byte("title: A course\ngoal: Learn\nlabs: [first, second]\n")
+	f["second/lab.md"] = f["first/lab.md"]
+	c, err := Load(f, "course")
+	require.NoError(t, err)
+	less := c.Without(func(l *Lab) string {
+		if l.ID == "first" {
+			return "it needs a node"
+		}
+		return ""
+	})
+	require.Len(t, less.Labs, 1)
+	assert.Equal(t, "second", less.Labs[0].ID)
+	assert.Equal(t, []LeftOut{{c.Labs[0], "it needs a node"}}, less.Left)
+	assert.Len(t, c.Labs, 2, "the course itself stays")
+}

@@ -37,6 +37,8 @@ var Needs = []string{
 	"cluster",  // a Kubernetes cluster, with a namespace for the lab
 	"mesh",     // Istio in the cluster, with a gateway that the host reaches; wants a cluster too
 	"metrics",  // Prometheus in the cluster, with what the mesh counts; wants a mesh too
+	"policies", // no NetworkPolicy but those of the lab; wants a cluster too
+	"admin",    // an administrator's rights in the cluster: nodes, kinds, storage classes, other namespaces; wants a cluster too
 }
 
 // Wants reports whether the lab needs something of its environment.
@@ -159,7 +161,7 @@ func parseTemplate(c *Course, labID, text string) (*Lab, Problems) {
 		}
 		lab.Needs = append(lab.Needs, n.Value)
 	}
-	for _, more := range []struct{ need, wants string }{{"metrics", "mesh"}, {"mesh", "cluster"}} {
+	for _, more := range []struct{ need, wants string }{{"metrics", "mesh"}, {"mesh", "cluster"}, {"policies", "cluster"}, {"admin", "cluster"}} {
 		if lab.Wants(more.need) && !lab.Wants(more.wants) {
 			lab.Needs = append(lab.Needs, more.wants)
 		}

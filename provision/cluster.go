@@ -72,8 +72,8 @@ func onOurNetwork(c container.Summary) bool {
 	return c.NetworkSettings != nil && c.NetworkSettings.Networks[networkName] != nil
 }
 
-// ourClusters are the names of all clusters on our network.
-func (e *Environment) ourClusters(ctx context.Context) ([]string, error) {
+// Clusters are the names of all clusters on our network.
+func (e *Environment) Clusters(ctx context.Context) ([]string, error) {
 	found, err := e.Docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", kindClusterLabel)})
 	if err != nil {
 		return nil, fmt.Errorf("listing clusters: %w", err)
@@ -184,7 +184,7 @@ func (e *Environment) createCluster(ctx context.Context, gatewayPort int) error 
 	go func() {
 		defer close(ended)
 		// No wait: kind's own is a busy loop. We watch the node instead.
-		createErr = e.kind().Create(e.Cluster, cluster.CreateWithV1Alpha4Config(clusterConfig(e.Cluster, gatewayPort)), cluster.CreateWithNodeImage(e.NodeImage),
+		createErr = e.kind().Create(e.Cluster, cluster.CreateWithV1Alpha4Config(e.clusterConfig(gatewayPort)), cluster.CreateWithNodeImage(e.NodeImage),
 			cluster.CreateWithKubeconfigPath(e.Kubeconfig()), cluster.CreateWithRetain(true),
 			cluster.CreateWithDisplayUsage(false), cluster.CreateWithDisplaySalutation(false))
 	}()
@@ -323,8 +323,10 @@ func (e *Environment) deleteCluster(ctx context.Context) (detail string, err err
 			return "", fmt.Errorf("removing node %s: %w", n.Names[0], err)
 		}
 	}
-	files, _ := filepath.Glob(filepath.Join(e.State, "kube", e.Cluster+"-"+e.Namespace("*")+".yaml"))
-	for _, f := range append(files, e.Kubeconfig(), e.Kubeconfig()+".lock") {
+	if err := e.removeKubeconfigs(); err != nil {
+		return "", err
+	}
+	for _, f := range []string{e.Kubeconfig(), e.Kubeconfig() + ".lock"} {
 		if err := os.Remove(f); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return "", fmt.Errorf("removing a kubeconfig: %w", err)
 		}

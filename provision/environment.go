@@ -28,23 +28,33 @@ type Environment struct {
 	Mesh      Mesh
 	Metrics   Metrics
 	Attendee  string
-	Docker    *client.Client
+	Address   string         // of the host, where the cluster's API server listens; "" for the loopback. Only a new cluster takes it
+	Docker    *client.Client // may be nil with an Existing cluster, for labs that need no Docker
 	Report    Reporter
+
+	Existing *Existing // nil: the kind cluster is ours
+	Tenant   *Tenant   // nil: the attendee has the cluster alone, and is its administrator
 
 	Registry string // address of the local registry on the host; set by Up and Attach
 	Gateway  string // address of the mesh's gateway on the host, or "" when the cluster has none; set by Up and Attach
 	Arch     string // of the engine, as Go names it; set by Up and Attach
 
+	nodeArch     string // of the nodes of an existing cluster
 	meshHub      string // where the nodes get Istio's images
 	metricsImage string // which image of Prometheus the nodes get
 }
 
-// Kubeconfig is the path of the administrator's kubeconfig of the cluster.
+// Kubeconfig is the path of the administrator's kubeconfig of the cluster; of an existing
+// cluster, the one that kindlab was given.
 func (e *Environment) Kubeconfig() string {
+	if e.Existing != nil {
+		return e.Existing.Kubeconfig
+	}
 	return filepath.Join(e.State, "kube", e.Cluster+".yaml")
 }
 
-// LabKubeconfig is the path of the kubeconfig whose namespace is the lab's.
+// LabKubeconfig is the path of the kubeconfig whose namespace is the lab's, and with a
+// Tenant the user the attendee.
 func (e *Environment) LabKubeconfig(lab string) string {
 	return filepath.Join(e.State, "kube", e.Cluster+"-"+e.Namespace(lab)+".yaml")
 }
@@ -62,13 +72,49 @@ func (e *Environment) LabFolder(course, lab string) string {
 // wait for the labs' own pods. The labs' values name the registry, whose port is
 // known only when it runs: own is called then, and returns the attendee's labs.
 func (e *Environment) Up(ctx context.Context, course *labs.Course, own func() ([]*labs.Lab, error)) error {
-	if err := errors.Join(e.Mesh.Validate(), e.Metrics.Validate()); err != nil {
+	if err := errors.Join(e.Mesh.Validate(), e.Metrics.Validate(), e.Existing.Validate(), e.Tenant.Validate()); err != nil {
 		return err
 	}
 	if err := e.identify(ctx); err != nil {
 		return err
 	}
 	needs := e.needs(course)
+	var err error
+	switch {
+	case e.Existing == nil:
+		err = e.ensureParts(ctx, needs)
+	case needs["registry"] || needs["cluster"]:
+		err = step(e.Report, "lab images", func() (string, error) { return e.pushImages(ctx) })
+	}
+	if err != nil {
+		return err
+	}
+	if e.Tenant != nil && needs["cluster"] {
+		if err := step(e.Report, "class", func() (string, error) { return "", e.ensureClass(ctx, needs["mesh"]) }); err != nil {
+			return err
+		}
+	}
+	return e.startAll(ctx, course.ID, needs["cluster"], own)
+}
+
+// StartLabs makes the attendee's labs in an environment that an Up for others has
+// made: where a class shares a cluster. It wants an Attach before.
+func (e *Environment) StartLabs(ctx context.Context, course string, own func() ([]*labs.Lab, error)) error {
+	return e.startAll(ctx, course, false, own)
+}
+
+func (e *Environment) startAll(ctx context.Context, course string, probe bool, own func() ([]*labs.Lab, error)) error {
+	return step(e.Report, "labs", func() (string, error) {
+		all, err := own()
+		if err != nil {
+			return "", err
+		}
+		return e.startLabs(ctx, course, e.offered(all), probe)
+	})
+}
+
+// ensureParts makes of registry, images, cluster, mesh and metrics those that are needed.
+func (e *Environment) ensureParts(ctx context.Context, needs map[string]bool) error {
 	if needs["registry"] || needs["cluster"] {
 		if err := e.ensureNetwork(ctx); err != nil {
 			return err
@@ -110,18 +156,12 @@ func (e *Environment) Up(ctx context.Context, course *labs.Course, own func() ([
 			return err
 		}
 	}
-	return step(e.Report, "labs", func() (string, error) {
-		all, err := own()
-		if err != nil {
-			return "", err
-		}
-		return e.startLabs(ctx, course.ID, all, needs["cluster"])
-	})
+	return nil
 }
 
 // Attach finds out what Up has made, without making anything.
 func (e *Environment) Attach(ctx context.Context) error {
-	if err := e.identify(ctx); err != nil {
+	if err := e.identify(ctx); err != nil || e.Existing != nil {
 		return err
 	}
 	found, err := e.Docker.ContainerInspect(ctx, registryName, client.ContainerInspectOptions{})
@@ -136,8 +176,17 @@ func (e *Environment) Attach(ctx context.Context) error {
 	return nil
 }
 
-// identify asks the engine for its architecture.
+// identify asks the engine for its architecture, and an existing cluster for its nodes'.
 func (e *Environment) identify(ctx context.Context) error {
+	if e.Existing != nil {
+		e.Registry = e.Existing.Registry
+		if err := e.identifyCluster(ctx); err != nil {
+			return err
+		}
+		if e.Arch = e.nodeArch; e.Docker == nil {
+			return nil
+		}
+	}
 	v, err := e.Docker.ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
 		return hint(fmt.Errorf("%w: %w", ErrDocker, err), "run `kindlab doctor`")
@@ -146,18 +195,30 @@ func (e *Environment) identify(ctx context.Context) error {
 	return nil
 }
 
+// clusterArch is the architecture of the cluster's nodes.
+func (e *Environment) clusterArch() string {
+	if e.Existing != nil {
+		return e.nodeArch
+	}
+	return e.Arch
+}
+
 // Down removes the cluster, the attendee's Docker objects, and when no other
-// cluster of ours is left the registry and the network. Work folders stay.
+// cluster of ours is left the registry and the network. Work folders stay. An existing
+// cluster is left, as LeaveCluster does it.
 func (e *Environment) Down(ctx context.Context) error {
+	if e.Existing != nil {
+		return errors.Join(e.RemoveAttendee(ctx), e.LeaveCluster(ctx))
+	}
 	if err := step(e.Report, "cluster", func() (string, error) { return e.deleteCluster(ctx) }); err != nil {
 		return err
 	}
 	if err := step(e.Report, "containers and images of the labs", func() (string, error) {
-		return "", e.removeDockerObjects(ctx, AttendeeLabel+"="+e.Attendee)
+		return "", e.RemoveDockerObjects(ctx)
 	}); err != nil {
 		return err
 	}
-	others, err := e.ourClusters(ctx)
+	others, err := e.Clusters(ctx)
 	if err != nil {
 		return err
 	}
@@ -187,8 +248,16 @@ func (e *Environment) removeNetwork(ctx context.Context) error {
 	return nil
 }
 
+// RemoveDockerObjects removes the attendee's containers and images, of all labs.
+func (e *Environment) RemoveDockerObjects(ctx context.Context) error {
+	return e.removeDockerObjects(ctx, AttendeeLabel+"="+e.Attendee)
+}
+
 // removeDockerObjects removes the containers and images that carry all the labels (key=value).
 func (e *Environment) removeDockerObjects(ctx context.Context, labels ...string) error {
+	if e.Docker == nil {
+		return nil
+	}
 	found, err := e.Docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", labels...)})
 	if err != nil {
 		return fmt.Errorf("listing containers: %w", err)
@@ -209,10 +278,10 @@ func (e *Environment) removeDockerObjects(ctx context.Context, labels ...string)
 // Rest is a client configuration for the cluster.
 func (e *Environment) Rest() (*rest.Config, error) { return restConfig(e.Kubeconfig()) }
 
-// needs unites what the course's labs need and what was asked for beside.
+// needs unites what the course's labs that are offered need and what was asked for beside.
 func (e *Environment) needs(course *labs.Course) map[string]bool {
 	needs := map[string]bool{}
-	for _, l := range course.Labs {
+	for _, l := range e.offered(course.Labs) {
 		for _, n := range l.Needs {
 			needs[n] = true
 		}
@@ -243,8 +312,8 @@ func together(ctx context.Context, fs ...func() error) error {
 	return errors.Join(errs...)
 }
 
-// writeFile writes a file that only the user may read, at once or not at all.
-func writeFile(path string, data []byte) error {
+// WriteFile writes a file that only the user may read, at once or not at all.
+func WriteFile(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
@@ -262,6 +331,21 @@ func writeFile(path string, data []byte) error {
 	return err
 }
 
+// Ready reports whether the attendee's environment is there for all labs of the
+// course, or in a few words what is missing. started is what [Environment.Started]
+// says of the attendee's cluster. Whether their work is well is not looked at.
+func (e *Environment) Ready(course *labs.Course, started map[string]bool) (ok bool, missing string) {
+	for _, l := range course.Labs {
+		if _, err := os.Stat(e.LabFolder(course.ID, l.ID)); err != nil {
+			return false, "no work folder for " + l.ID
+		}
+		if l.Wants("cluster") && !started[e.Namespace(l.ID)] {
+			return false, "no namespace for " + l.ID
+		}
+	}
+	return true, ""
+}
+
 // Running is what of an environment runs, in words for people.
 type Running struct {
 	Docker   string `json:"docker"`
@@ -274,6 +358,9 @@ type Running struct {
 
 // Running looks what runs. What cannot be seen says so.
 func (e *Environment) Running(ctx context.Context) Running {
+	if e.Existing != nil {
+		return e.runningExisting(ctx)
+	}
 	v, err := e.Docker.ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
 		return Running{Docker: "does not answer: run `kindlab doctor`", Cluster: "unknown", Registry: "unknown", Mesh: "unknown", Metrics: "unknown"}

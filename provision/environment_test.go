@@ -104,9 +104,9 @@ func TestStep(t *testing.T) {
 func TestWriteFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "kube", "a.yaml")
-	require.NoError(t, writeFile(path, []byte("one, and longer")))
+	require.NoError(t, WriteFile(path, []byte("one, and longer")))
 	require.NoError(t, os.Chmod(path, 0o644))
-	require.NoError(t, writeFile(path, []byte("two")))
+	require.NoError(t, WriteFile(path, []byte("two")))
 	assert.Equal(t, "two", read(t, path))
 	for name, want := range map[string]fs.FileMode{path: 0o600, filepath.Dir(path): 0o700} {
 		info, err := os.Stat(name)
@@ -118,12 +118,12 @@ func TestWriteFile(t *testing.T) {
 	write(t, "theirs", outside)
 	link := filepath.Join(dir, "kube", "link")
 	require.NoError(t, os.Symlink(outside, link))
-	require.NoError(t, writeFile(link, []byte("ours")))
+	require.NoError(t, WriteFile(link, []byte("ours")))
 	assert.Equal(t, "theirs", read(t, outside), "a link is replaced, not followed")
 
 	write(t, "x", dir, "kube", "folder", "x")
-	require.Error(t, writeFile(filepath.Join(dir, "kube", "folder"), []byte("x")))
-	require.Error(t, writeFile(filepath.Join(path, "below"), []byte("x")))
+	require.Error(t, WriteFile(filepath.Join(dir, "kube", "folder"), []byte("x")))
+	require.Error(t, WriteFile(filepath.Join(path, "below"), []byte("x")))
 	assert.Equal(t, []string{"kube/a.yaml", "kube/folder/x", "kube/link"}, tree(t, dir), "nothing is left behind")
 }
 

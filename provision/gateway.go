@@ -16,6 +16,7 @@ const (
 	// Kubernetes does not give to a Service by itself.
 	gatewayNodePort = 30085
 	gatewayHost     = 8580 // on the host; the next free port when it is taken
+	sharedPods      = 2000 // on the node of a cluster that attendees share; Kubernetes' default is 110
 )
 
 // errNoGateway is the error of a cluster that no port of the host leads into.
@@ -26,19 +27,35 @@ func (e *Environment) errNoGateway() error {
 
 // clusterConfig is what kind is told about a cluster. With a port, 127.0.0.1:port
 // leads to the mesh's gateway, whether a mesh is there yet or not: Docker cannot add
-// a port to a node later.
-func clusterConfig(name string, port int) *v1alpha4.Cluster {
+// a port to a node later. A cluster that is shared has room for the pods of many.
+func (e *Environment) clusterConfig(port int) *v1alpha4.Cluster {
 	node := v1alpha4.Node{Role: v1alpha4.ControlPlaneRole, Labels: map[string]string{PartLabel: "node"}}
 	if port > 0 {
 		node.ExtraPortMappings = []v1alpha4.PortMapping{{
 			ContainerPort: gatewayNodePort, HostPort: int32(port), ListenAddress: "127.0.0.1", Protocol: v1alpha4.PortMappingProtocolTCP}}
 	}
-	return &v1alpha4.Cluster{
-		TypeMeta: v1alpha4.TypeMeta{Kind: "Cluster", APIVersion: "kind.x-k8s.io/v1alpha4"},
-		Name:     name,
-		Nodes:    []v1alpha4.Node{node},
+	patches := []string{
 		// Kubernetes refuses cgroup v1 since 1.35 unless told so; on v2 this changes nothing.
-		KubeadmConfigPatches: []string{"kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\nfailCgroupV1: false\n"},
+		"kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\nfailCgroupV1: false\n",
+	}
+	var versioned []v1alpha4.PatchJSON6902
+	if e.Tenant != nil {
+		patches = append(patches, fmt.Sprintf("kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\nmaxPods: %d\n", sharedPods))
+		// Each pod has an address of its node's: 2 to the power of 12 of them. Kubernetes
+		// before 1.36 gets the older configuration from kind.
+		for version, op := range map[string]string{
+			"v1beta3": `{"op": "add", "path": "/controllerManager/extraArgs/node-cidr-mask-size", "value": "20"}`,
+			"v1beta4": `{"op": "add", "path": "/controllerManager/extraArgs/-", "value": {"name": "node-cidr-mask-size", "value": "20"}}`,
+		} {
+			versioned = append(versioned, v1alpha4.PatchJSON6902{Group: "kubeadm.k8s.io", Version: version, Kind: "ClusterConfiguration", Patch: "[" + op + "]"})
+		}
+	}
+	return &v1alpha4.Cluster{
+		TypeMeta:             v1alpha4.TypeMeta{Kind: "Cluster", APIVersion: "kind.x-k8s.io/v1alpha4"},
+		Name:                 e.Cluster,
+		Nodes:                []v1alpha4.Node{node},
+		Networking:           v1alpha4.Networking{APIServerAddress: e.Address}, // kind takes the loopback when there is none
+		KubeadmConfigPatches: patches, KubeadmConfigPatchesJSON6902: versioned,
 	}
 }
 

@@ -3,6 +3,7 @@ package provision
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/moby/moby/api/types/network"
@@ -12,15 +13,26 @@ import (
 )
 
 func TestClusterConfig(t *testing.T) {
-	c := clusterConfig("kindlab", 8581)
+	c := (&Environment{Cluster: "kindlab", Address: "192.0.2.1"}).clusterConfig(8581)
 	assert.Equal(t, "kindlab", c.Name)
+	assert.Equal(t, "192.0.2.1", c.Networking.APIServerAddress)
 	require.Len(t, c.Nodes, 1)
 	assert.Equal(t, map[string]string{PartLabel: "node"}, c.Nodes[0].Labels)
 	assert.Equal(t, []v1alpha4.PortMapping{{ContainerPort: 30085, HostPort: 8581, ListenAddress: "127.0.0.1", Protocol: "TCP"}}, c.Nodes[0].ExtraPortMappings,
 		"others on the network do not reach what an attendee deploys")
 	require.Len(t, c.KubeadmConfigPatches, 1)
 	assert.Contains(t, c.KubeadmConfigPatches[0], "failCgroupV1: false")
-	assert.Empty(t, clusterConfig("kindlab", 0).Nodes[0].ExtraPortMappings)
+	assert.Empty(t, (&Environment{Cluster: "kindlab"}).clusterConfig(0).Nodes[0].ExtraPortMappings)
+
+	shared := (&Environment{Cluster: "class", Tenant: &Tenant{}}).clusterConfig(0)
+	assert.Contains(t, shared.KubeadmConfigPatches, c.KubeadmConfigPatches[0])
+	all := strings.Join(shared.KubeadmConfigPatches, "")
+	assert.Contains(t, all, "maxPods: 2000", "the pods of many attendees fit on its node")
+	require.Len(t, shared.KubeadmConfigPatchesJSON6902, 2)
+	for _, p := range shared.KubeadmConfigPatchesJSON6902 {
+		assert.Contains(t, p.Patch, "node-cidr-mask-size", "and each gets an address")
+	}
+	assert.Empty(t, c.KubeadmConfigPatchesJSON6902)
 }
 
 func TestFreeGatewayPort(t *testing.T) {

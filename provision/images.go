@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -130,26 +131,45 @@ func HelloTags() map[string][]string {
 	}
 }
 
-// pushImages puts the sample app's images into the registry.
-func (e *Environment) pushImages(ctx context.Context) (detail string, err error) {
-	base, err := appImage(appHello, e.Arch)
+// helloImages are the sample app's images for an architecture, by tag.
+func helloImages(arch string) (map[string]v1.Image, error) {
+	base, err := appImage(appHello, arch)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	file, err := base.ConfigFile()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	transport := &http.Transport{} // no proxy: the registry is on this machine
-	defer transport.CloseIdleConnections()
+	images := map[string]v1.Image{}
 	for tag, env := range HelloTags() {
 		c := *file.Config.DeepCopy()
 		c.Env, c.Cmd, c.ExposedPorts = env, []string{"serve"}, map[string]struct{}{"3000/tcp": {}}
-		img, err := configure(base, e.Arch, c)
-		if err != nil {
-			return "", err
+		if images[tag], err = configure(base, arch, c); err != nil {
+			return nil, err
 		}
-		ref, err := name.NewTag(e.Registry+"/hello:"+tag, name.Insecure)
+	}
+	return images, nil
+}
+
+// pushImages puts the sample app's images into the registry.
+func (e *Environment) pushImages(ctx context.Context) (detail string, err error) {
+	images, err := helloImages(e.clusterArch())
+	if err != nil {
+		return "", err
+	}
+	opts := []remote.Option{remote.WithContext(ctx)}
+	var insecure []name.Option
+	if e.Existing != nil {
+		// As docker push would: with the user's proxy and credentials.
+		opts = append(opts, remote.WithAuthFromKeychain(authn.DefaultKeychain))
+	} else {
+		transport := &http.Transport{} // no proxy: the registry is on this machine
+		defer transport.CloseIdleConnections()
+		opts, insecure = append(opts, remote.WithTransport(transport)), append(insecure, name.Insecure)
+	}
+	for tag, img := range images {
+		ref, err := name.NewTag(e.Registry+"/hello:"+tag, insecure...)
 		if err != nil {
 			return "", err
 		}
@@ -157,7 +177,6 @@ func (e *Environment) pushImages(ctx context.Context) (detail string, err error)
 		if err != nil {
 			return "", err
 		}
-		opts := []remote.Option{remote.WithContext(ctx), remote.WithTransport(transport)}
 		if head, err := remote.Head(ref, opts...); err == nil && head.Digest == want {
 			continue
 		}

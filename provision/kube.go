@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
 const fieldManager = "kindlab"
@@ -50,14 +51,18 @@ func (e *Environment) exportKubeconfig() error {
 	if err != nil {
 		return fmt.Errorf("getting the kubeconfig of cluster %s: %w", e.Cluster, err)
 	}
-	if err := writeFile(e.Kubeconfig(), []byte(text)); err != nil {
+	if err := WriteFile(e.Kubeconfig(), []byte(text)); err != nil {
 		return fmt.Errorf("writing the kubeconfig: %w", err)
 	}
 	return nil
 }
 
 // writeLabKubeconfig writes the kubeconfig whose namespace is the lab's.
-func (e *Environment) writeLabKubeconfig(lab string) error {
+func (e *Environment) writeLabKubeconfig(ctx context.Context, lab string) error {
+	if e.Tenant != nil {
+		_, err := e.RenewKubeconfig(ctx, lab, tokenLife)
+		return err
+	}
 	config, err := clientcmd.LoadFromFile(e.Kubeconfig())
 	if err != nil {
 		return fmt.Errorf("reading the kubeconfig: %w", err)
@@ -65,11 +70,14 @@ func (e *Environment) writeLabKubeconfig(lab string) error {
 	for _, c := range config.Contexts {
 		c.Namespace = e.Namespace(lab)
 	}
+	if err := clientcmdapi.FlattenConfig(config); err != nil { // paths in it are as seen from where it is
+		return fmt.Errorf("reading the kubeconfig: %w", err)
+	}
 	data, err := clientcmd.Write(*config)
 	if err != nil {
 		return fmt.Errorf("writing the lab's kubeconfig: %w", err)
 	}
-	return writeFile(e.LabKubeconfig(lab), data)
+	return WriteFile(e.LabKubeconfig(lab), data)
 }
 
 // waitAPI waits until the API server is ready.

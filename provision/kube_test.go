@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/kindlab/kindlab/labs"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
@@ -102,12 +103,12 @@ func TestEnsureNamespace(t *testing.T) {
 
 	kube := fake.NewClientset()
 	for range 2 {
-		ns, err := e.ensureNamespace(t.Context(), kube, "course", "first")
+		ns, err := e.ensureNamespace(t.Context(), kube, "course", &labs.Lab{ID: "first"})
 		require.NoError(t, err)
 		assert.Equal(t, ours, ns.Labels)
 	}
 	require.NoError(t, e.annotateStarted(t.Context(), kube, "me-first"))
-	ns, err := e.ensureNamespace(t.Context(), kube, "course", "first")
+	ns, err := e.ensureNamespace(t.Context(), kube, "course", &labs.Lab{ID: "first"})
 	require.NoError(t, err)
 	assert.NotEmpty(t, ns.Annotations[startedAnnotation])
 
@@ -119,7 +120,7 @@ func TestEnsureNamespace(t *testing.T) {
 		{map[string]string{AttendeeLabel: "me", CourseLabel: "other"}, "namespace me-first belongs to lab first of the course other"},
 	} {
 		kube := fake.NewClientset(space(c.labels))
-		_, err := e.ensureNamespace(t.Context(), kube, "course", "first")
+		_, err := e.ensureNamespace(t.Context(), kube, "course", &labs.Lab{ID: "first"})
 		require.EqualError(t, err, c.want)
 		var h *Hinted
 		require.ErrorAs(t, err, &h)
@@ -135,7 +136,7 @@ func TestLabKubeconfig(t *testing.T) {
 	var h *Hinted
 	require.ErrorAs(t, err, &h)
 	assert.Equal(t, "run `kindlab up`", h.Hint)
-	require.Error(t, e.writeLabKubeconfig("first"))
+	require.Error(t, e.writeLabKubeconfig(t.Context(), "first"))
 
 	admin := api.NewConfig()
 	admin.Clusters["c"] = &api.Cluster{Server: "https://127.0.0.1:6443"}
@@ -143,8 +144,8 @@ func TestLabKubeconfig(t *testing.T) {
 	admin.CurrentContext = "c"
 	data, err := clientcmd.Write(*admin)
 	require.NoError(t, err)
-	require.NoError(t, writeFile(e.Kubeconfig(), data))
-	require.NoError(t, e.writeLabKubeconfig("first"))
+	require.NoError(t, WriteFile(e.Kubeconfig(), data))
+	require.NoError(t, e.writeLabKubeconfig(t.Context(), "first"))
 
 	own, err := clientcmd.LoadFromFile(e.LabKubeconfig("first"))
 	require.NoError(t, err)

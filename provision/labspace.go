@@ -90,6 +90,9 @@ func (e *Environment) startLabs(ctx context.Context, course string, all []*labs.
 	if err := together(ctx, fs...); err != nil {
 		return "", err
 	}
+	if len(all) == 0 {
+		return "", nil
+	}
 	if len(started) == 0 {
 		return "all there already", nil
 	}
@@ -110,26 +113,31 @@ func (e *Environment) startLab(ctx context.Context, course string, lab *labs.Lab
 	if !lab.Wants("cluster") {
 		return false, nil
 	}
-	if err := e.writeLabKubeconfig(lab.ID); err != nil {
-		return false, err
-	}
-	kube, err := e.clientset()
-	if err != nil {
-		return false, err
-	}
-	ns, err := e.ensureNamespace(ctx, kube, course, lab.ID)
-	if err != nil || ns.Annotations[startedAnnotation] != "" {
-		return false, err
-	}
-	files, err := lab.Manifests()
-	if err != nil {
-		return false, err
-	}
 	config, err := e.Rest()
 	if err != nil {
 		return false, err
 	}
+	kube, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return false, err
+	}
 	a, err := newApplier(config)
+	if err != nil {
+		return false, err
+	}
+	ns, err := e.ensureNamespace(ctx, kube, course, lab)
+	if err != nil {
+		return false, err
+	}
+	if e.Tenant != nil {
+		if err := e.ensureTenancy(ctx, kube, a, lab); err != nil {
+			return false, err
+		}
+	}
+	if err := e.writeLabKubeconfig(ctx, lab.ID); err != nil || ns.Annotations[startedAnnotation] != "" {
+		return false, err
+	}
+	files, err := lab.Manifests()
 	if err != nil {
 		return false, err
 	}
@@ -146,8 +154,8 @@ func (e *Environment) startLab(ctx context.Context, course string, lab *labs.Lab
 }
 
 // ensureNamespace makes the lab's namespace, after an old one is gone.
-func (e *Environment) ensureNamespace(ctx context.Context, kube kubernetes.Interface, course, lab string) (*corev1.Namespace, error) {
-	name := e.Namespace(lab)
+func (e *Environment) ensureNamespace(ctx context.Context, kube kubernetes.Interface, course string, lab *labs.Lab) (*corev1.Namespace, error) {
+	name, want := e.Namespace(lab.ID), e.namespaceLabels(course, lab)
 	ns, err := kube.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
 	if err == nil && ns.DeletionTimestamp != nil {
 		if err = e.waitNamespaceGone(ctx, kube, name); err == nil {
@@ -156,8 +164,7 @@ func (e *Environment) ensureNamespace(ctx context.Context, kube kubernetes.Inter
 	}
 	switch {
 	case isGone(err):
-		ns, err = kube.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{
-			CourseLabel: course, LabLabel: lab, AttendeeLabel: e.Attendee, "app.kubernetes.io/managed-by": "kindlab"}}}, metav1.CreateOptions{})
+		ns, err = kube.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: want}}, metav1.CreateOptions{})
 		if err != nil {
 			return nil, fmt.Errorf("creating namespace %s: %w", name, err)
 		}
@@ -165,11 +172,34 @@ func (e *Environment) ensureNamespace(ctx context.Context, kube kubernetes.Inter
 		return nil, fmt.Errorf("looking for namespace %s: %w", name, err)
 	case ns.Labels[AttendeeLabel] == "":
 		return nil, hint(fmt.Errorf("a namespace called %s is there already, and kindlab did not make it", name), "rename or delete it, then run `kindlab up` again")
+	case ns.Labels[AttendeeLabel] != e.Attendee:
+		return nil, hint(fmt.Errorf("namespace %s belongs to the attendee %s", name, ns.Labels[AttendeeLabel]),
+			"the name of the one with the lab's is that of the other with another lab's: give one of them another name")
 	case ns.Labels[CourseLabel] != course:
-		return nil, hint(fmt.Errorf("namespace %s belongs to lab %s of the course %s", name, lab, ns.Labels[CourseLabel]),
+		return nil, hint(fmt.Errorf("namespace %s belongs to lab %s of the course %s", name, lab.ID, ns.Labels[CourseLabel]),
 			"finish that course with `kindlab down`, then run `kindlab up` again")
+	default:
+		err = labelNamespace(ctx, kube, name, ns.Labels, want)
 	}
-	return ns, nil
+	return ns, err
+}
+
+// Started are the namespaces of all attendees of the cluster in which a lab's start
+// state has been made.
+func (e *Environment) Started(ctx context.Context) (map[string]bool, error) {
+	kube, err := e.clientset()
+	if err != nil {
+		return nil, err
+	}
+	found, err := kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: AttendeeLabel})
+	if err != nil {
+		return nil, fmt.Errorf("listing the attendees' namespaces: %w", err)
+	}
+	out := map[string]bool{}
+	for _, ns := range found.Items {
+		out[ns.Name] = ns.DeletionTimestamp == nil && ns.Annotations[startedAnnotation] != ""
+	}
+	return out, nil
 }
 
 // waitAccount waits until pods can be made in a new namespace.
@@ -311,11 +341,16 @@ func (e *Environment) removeNamespace(ctx context.Context, lab string) error {
 	if err == nil && ns.Labels[AttendeeLabel] != e.Attendee {
 		return fmt.Errorf("namespace %s is not ours: left alone", name)
 	}
-	if err == nil {
-		e.Report.Echo("kubectl delete namespace " + name)
-		err = kube.CoreV1().Namespaces().Delete(ctx, name, metav1.DeleteOptions{})
+	if err != nil {
+		return fmt.Errorf("removing namespace %s: %w", name, err)
 	}
-	if err != nil && !isGone(err) {
+	return e.deleteNamespace(ctx, kube, name)
+}
+
+// deleteNamespace removes a namespace and waits until it is gone.
+func (e *Environment) deleteNamespace(ctx context.Context, kube kubernetes.Interface, name string) error {
+	e.Report.Echo("kubectl delete namespace " + name)
+	if err := kube.CoreV1().Namespaces().Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !isGone(err) {
 		return fmt.Errorf("removing namespace %s: %w", name, err)
 	}
 	// Nobody waits for these pods to finish their requests.

@@ -2,7 +2,6 @@ package provision
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,14 +29,19 @@ func (e *Environment) ensureProbe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.apply(ctx, "", "probe", []byte(`{apiVersion: v1, kind: Namespace, metadata: {name: `+SystemNamespace+`, labels: {app.kubernetes.io/managed-by: kindlab}}}`)); err != nil {
+	if err := a.apply(ctx, "", "probe", []byte(`{apiVersion: v1, kind: Namespace, metadata: {name: `+SystemNamespace+`, labels: {app.kubernetes.io/managed-by: kindlab, `+podSecurity+`: privileged}}}`)); err != nil {
 		return err
 	}
 	if err := e.waitAccount(ctx, kube, SystemNamespace); err != nil {
 		return err
 	}
-	// The tag stays when the program changes: its digest makes the pods anew.
-	program, err := App(appHello, e.Arch)
+	// By its digest: the pod may do much on its node, and whoever can write to the registry
+	// can give the tag to another image.
+	images, err := helloImages(e.clusterArch())
+	if err != nil {
+		return err
+	}
+	digest, err := images["v1"].Digest()
 	if err != nil {
 		return err
 	}
@@ -50,7 +54,6 @@ spec:
   template:
     metadata:
       labels: {app.kubernetes.io/name: %[1]s, app.kubernetes.io/managed-by: kindlab}
-      annotations: {kindlab.program: "%[3]s"}
     spec:
       automountServiceAccountToken: false
       enableServiceLinks: false
@@ -60,7 +63,7 @@ spec:
       containers:
       - name: %[1]s
         image: %[2]s
-        imagePullPolicy: Always
+        imagePullPolicy: IfNotPresent
         args: [client]
         resources: {requests: {cpu: 10m, memory: 16Mi}, limits: {memory: 256Mi}}
         securityContext:
@@ -68,7 +71,7 @@ spec:
           runAsNonRoot: false
           readOnlyRootFilesystem: true
           capabilities: {drop: [ALL], add: [SYS_ADMIN, SYS_PTRACE]}
-`, ProbeName, e.Registry+"/hello:v1", fmt.Sprintf("%x", sha256.Sum256(program))))
+`, ProbeName, e.Registry+"/hello:v1@"+digest.String()))
 }
 
 // probeReady reports whether the probe runs on every node.

@@ -22,7 +22,7 @@ func TestHalfWritten(t *testing.T) {
 		defer func() { require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &usual)) }()
 		data := make([]byte, 2*most)
 		require.ErrorIs(t, putFile(dir, "sub/a", data, 0o644), syscall.EFBIG)
-		require.ErrorIs(t, writeFile(dir+"/b", data), syscall.EFBIG)
+		require.ErrorIs(t, WriteFile(dir+"/b", data), syscall.EFBIG)
 		return
 	}
 	dir := t.TempDir()

@@ -340,3 +340,18 @@ func TestTogether(t *testing.T) {
 		assert.Equal(t, c.want, together(checks))
 	}
 }
+
+func TestLabsThatAreNotOffered(t *testing.T) {
+	cfg := demo(t).config()
+	cfg.Courses[0] = cfg.Courses[0].Without(func(l *labs.Lab) string {
+		if l.ID == "scale-it" {
+			return "it needs <a> node"
+		}
+		return ""
+	})
+	s := newSite(t, cfg)
+	body := get(t, s, "/demo/").Body.String()
+	assert.Contains(t, body, "<strong>Scale and update a Deployment</strong>: it needs &lt;a&gt; node.")
+	assert.NotContains(t, body, `href="/demo/scale-it/"`)
+	assert.Equal(t, 404, get(t, s, "/demo/scale-it/").Code)
+}

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/kindlab/kindlab/content"
 	"github.com/kindlab/kindlab/labs"
 	"github.com/kindlab/kindlab/provision"
 	"github.com/kindlab/kindlab/site/join"
@@ -159,7 +157,7 @@ func (a *app) courseOf(ctx context.Context, client *join.Client, w join.Welcome)
 		return "", err
 	}
 	if slices.Contains(known, w.Course) {
-		own, err := fs.Sub(content.Courses(), w.Course)
+		own, _, err := findCourse(w.Course)
 		if err != nil {
 			return "", err
 		}

@@ -39,16 +39,16 @@ Exit codes: 0 solved, 1 not solved yet, 2 could not run.`,
 	f.StringVar(&a.work, "work", a.work, "folder for the labs' work folders (KINDLAB_WORK)")
 	f.StringVar(&a.cluster, "cluster", a.cluster, "name of the kind cluster (KINDLAB_CLUSTER)")
 	f.StringVar(&a.courseName, "course", a.courseName, "course, or folder of one; the last `up` counts otherwise (KINDLAB_COURSE)")
-	root.AddGroup(&cobra.Group{ID: "learn", Title: "Learn:"}, &cobra.Group{ID: "place", Title: "The place:"}, &cobra.Group{ID: "class", Title: "A class:"}, &cobra.Group{ID: "write", Title: "Write courses:"})
+	root.AddGroup(&cobra.Group{ID: "learn", Title: "Learn:"}, &cobra.Group{ID: "place", Title: "The place:"}, &cobra.Group{ID: "teach", Title: "Teach a class:"}, &cobra.Group{ID: "write", Title: "Write courses:"})
 	in := func(group string, cmds ...*cobra.Command) {
 		for _, c := range cmds {
 			c.GroupID = group
 			root.AddCommand(c)
 		}
 	}
-	in("learn", newCheck(a), newAnswer(a), newStatus(a), newReset(a), newSolve(a), newShell(a), newTool(a, toolKubectl), newTool(a, toolHelm))
+	in("learn", newCheck(a), newAnswer(a), newStatus(a), newReset(a), newSolve(a), newShell(a), newTool(a, toolKubectl), newTool(a, toolHelm), newJoin(a), newLeave(a))
 	in("place", newUp(a), newDown(a), newDoctor(a), newVersion(a))
-	in("class", newJoin(a), newLeave(a), newMachine(a))
+	in("teach", newClass(a), newMachine(a))
 	in("write", newCourse(a))
 	root.SetFlagErrorFunc(usageError)
 	hintUsage(root)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,41 +25,51 @@ solved. Leave it with exit.`,
 			if err != nil {
 				return err
 			}
-			defer s.close()
-			var id string
+			id := ""
 			if len(args) == 1 {
 				id = args[0]
-			} else if id, err = s.current(ctx, ""); err != nil {
-				return err
 			}
-			lab, err := s.course.FindLab(id)
-			if err != nil {
-				return err
-			}
-			dir := s.place.LabFolder(s.course.ID, id)
-			if _, err := os.Stat(dir); err != nil {
-				return &provision.Hinted{Err: fmt.Errorf("lab %s has no work folder yet: %w", id, err), Hint: "run `kindlab up` in another terminal"}
-			}
-			env, err := s.labEnv(id)
-			if err != nil {
-				return err
-			}
-			if err := os.Chdir(dir); err != nil {
-				return fmt.Errorf("entering the work folder: %w", err)
-			}
-			where := id
-			if lab.Wants("cluster") {
-				where += "|" + s.place.Namespace(id)
-			}
-			fmt.Fprintf(a.err, "Lab %s: %s\nYou are in %s. Leave with exit.\n", id, lab.Title, dir)
-			path, argv, more, err := a.shellCommand(where)
-			if err != nil {
-				return err
-			}
-			s.close()
-			return replace(path, argv, append(env, append(more, "PWD="+dir)...))
+			return s.shell(ctx, id)
 		},
 	}
+}
+
+// shell becomes a shell in a lab; without id in the one where the attendee is. It
+// closes the session.
+func (s *session) shell(ctx context.Context, id string) error {
+	defer s.close()
+	var err error
+	if id == "" {
+		if id, err = s.current(ctx, ""); err != nil {
+			return err
+		}
+	}
+	lab, err := s.course.FindLab(id)
+	if err != nil {
+		return err
+	}
+	dir := s.place.LabFolder(s.course.ID, id)
+	if _, err := os.Stat(dir); err != nil {
+		return &provision.Hinted{Err: fmt.Errorf("lab %s has no work folder yet: %w", id, err), Hint: "run `kindlab up` in another terminal"}
+	}
+	env, err := s.labEnv(id)
+	if err != nil {
+		return err
+	}
+	if err := os.Chdir(dir); err != nil {
+		return fmt.Errorf("entering the work folder: %w", err)
+	}
+	where := id
+	if lab.Wants("cluster") {
+		where += "|" + s.place.Namespace(id)
+	}
+	fmt.Fprintf(s.err, "Lab %s: %s\nYou are in %s. Leave with exit.\n", id, lab.Title, dir)
+	path, argv, more, err := s.shellCommand(where)
+	if err != nil {
+		return err
+	}
+	s.close()
+	return replace(path, argv, append(env, append(more, "PWD="+dir)...))
 }
 
 // shellCommand is the user's shell with a prompt that begins with [where]. The

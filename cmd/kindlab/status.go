@@ -27,7 +27,7 @@ func newStatus(a *app) *cobra.Command {
 				return err
 			}
 			st := statusResult{Course: s.course.ID, Title: s.course.Title, Labs: labStatuses(s.course, p), Running: s.place.Running(ctx)}
-			if st.Class, err = s.classStatus(ctx); err != nil {
+			if st.Class, err = s.hubStatus(ctx); err != nil {
 				return err
 			}
 			if a.output == "json" {
@@ -46,11 +46,11 @@ type statusResult struct {
 	Title   string            `json:"title"`
 	Labs    []labStatus       `json:"labs"`
 	Running provision.Running `json:"running"`
-	Class   *classStatus      `json:"class,omitempty"`
+	Class   *hubStatus        `json:"class,omitempty"`
 }
 
-// classStatus is where this machine is in a class, and what the hub has not heard yet.
-type classStatus struct {
+// hubStatus is where this machine is in a class, and what the hub has not heard yet.
+type hubStatus struct {
 	Class   string `json:"class"`
 	Name    string `json:"name"`
 	Hub     string `json:"hub"`
@@ -58,12 +58,12 @@ type classStatus struct {
 	Waiting int    `json:"waiting"`
 }
 
-func (s *session) classStatus(ctx context.Context) (*classStatus, error) {
-	if !s.class.Joined() {
+func (s *session) hubStatus(ctx context.Context) (*hubStatus, error) {
+	if !s.joined.Joined() {
 		return nil, nil
 	}
 	waiting, _, err := s.store.CountWaiting(ctx)
-	return &classStatus{s.class.Class, s.class.Name, s.class.Hub, s.class.Course, waiting}, err
+	return &hubStatus{s.joined.Class, s.joined.Name, s.joined.Hub, s.joined.Course, waiting}, err
 }
 
 type labStatus struct {

@@ -171,31 +171,47 @@ func (s *session) converge(ctx context.Context) error {
 
 // serve serves the pages until ctx ends.
 func (s *session) serve(ctx context.Context, o upOptions, started time.Time) error {
-	port := provision.FreePort(o.port)
-	listener, err := net.Listen("tcp", net.JoinHostPort(o.listen, strconv.Itoa(port)))
-	if err != nil {
-		return &provision.Hinted{Err: fmt.Errorf("serving the pages: %w", err), Hint: "choose another port: kindlab up --port 9000"}
-	}
-	s.line = s.openLine(s.log())
+	s.line = s.openLine(s.logger())
 	pages, err := s.site(ctx, o.listen)
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return err
+	}
+	if s.line != nil {
+		defer s.runLine(ctx, pages)()
+	}
+	err = s.serveOn(ctx, pages, o.listen, o.port, "kindlab up --port 9000", func(url string) {
+		fmt.Fprintf(s.err, "\nReady after %s. Open %s\n", took(time.Since(started)), s.paint(bold, url+"/"+s.course.ID+"/"))
+		fmt.Fprintf(s.err, "Commands go into another terminal: %s shell. Ctrl-C ends the pages; the cluster stays.\n", callMe())
+		if s.line != nil {
+			fmt.Fprintf(s.err, "Your verdicts go to the class %s, where you are %s.\n", clean(s.joined.Class), clean(s.joined.Name))
+		}
+	})
+	if err == nil {
+		fmt.Fprintln(s.err, "\nThe pages are closed. Go on with `kindlab up`; remove everything with `kindlab down`.")
+	}
+	return err
+}
+
+// pageServer answers requests until it is closed.
+type pageServer interface {
+	http.Handler
+	Close()
+}
+
+// serveOn serves pages until ctx ends, on the port or the next free one. ready is
+// told where they are; other is a command that chooses another port.
+func (a *app) serveOn(ctx context.Context, pages pageServer, listen string, want int, other string, ready func(url string)) error {
+	port := provision.FreePort(want)
+	listener, err := net.Listen("tcp", net.JoinHostPort(listen, strconv.Itoa(port)))
+	if err != nil {
+		pages.Close()
+		return &provision.Hinted{Err: fmt.Errorf("serving the pages: %w", err), Hint: "choose another port: " + other}
 	}
 	server := &http.Server{Handler: pages, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.NewTextHandler(io.Discard, nil), slog.LevelError)}
 	server.RegisterOnShutdown(pages.Close)
-	host := o.listen
-	if ip := net.ParseIP(host); ip != nil && (ip.IsLoopback() || ip.IsUnspecified()) {
-		host = "localhost"
-	}
-	url := fmt.Sprintf("http://%s/%s/", net.JoinHostPort(host, strconv.Itoa(port)), s.course.ID)
-	fmt.Fprintf(s.err, "\nReady after %s. Open %s\n", took(time.Since(started)), s.paint(bold, url))
-	if port != o.port {
-		fmt.Fprintf(s.err, "(port %d is taken, so it is %d)\n", o.port, port)
-	}
-	fmt.Fprintf(s.err, "Commands go into another terminal: %s shell. Ctrl-C ends the pages; the cluster stays.\n", callMe())
-	if s.line != nil {
-		fmt.Fprintf(s.err, "Your verdicts go to the class %s, where you are %s.\n", clean(s.class.Class), clean(s.class.Name))
-		defer s.runLine(ctx, pages)()
+	ready(pagesURL(listen, port))
+	if port != want {
+		fmt.Fprintf(a.err, "(port %d is taken, so it is %d)\n", want, port)
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -204,7 +220,6 @@ func (s *session) serve(ctx context.Context, o upOptions, started time.Time) err
 		return fmt.Errorf("serving the pages: %w", err)
 	case <-ctx.Done():
 	}
-	fmt.Fprintln(s.err, "\nThe pages are closed. Go on with `kindlab up`; remove everything with `kindlab down`.")
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
 	if err := server.Shutdown(end); err != nil {
@@ -213,13 +228,39 @@ func (s *session) serve(ctx context.Context, o upOptions, started time.Time) err
 	return nil
 }
 
-// site wires the pages to this session.
+// pagesURL is how a browser finds what listens there.
+func pagesURL(listen string, port int) string {
+	if ip := net.ParseIP(listen); ip != nil && (ip.IsLoopback() || ip.IsUnspecified()) {
+		listen = "localhost"
+	}
+	return "http://" + net.JoinHostPort(listen, strconv.Itoa(port))
+}
+
+// site makes the pages of this session: the course, and the built-in ones beside it.
 func (s *session) site(ctx context.Context, listen string) (*site.Site, error) {
-	log := s.log()
 	all, err := s.catalogue()
 	if err != nil {
 		return nil, err
 	}
+	config := s.pages(ctx, all)
+	config.Hosts = hostNames(listen)
+	if s.line != nil {
+		config.Notices = s.line.notices
+	}
+	return site.New(config)
+}
+
+// logger is where programs that serve say what goes wrong: on the terminal for those who want details.
+func (a *app) logger() *slog.Logger {
+	if a.verbose {
+		return slog.New(slog.NewTextHandler(a.err, nil))
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
+// pages wires the pages of courses to this session's attendee.
+func (s *session) pages(ctx context.Context, all []*labs.Course) site.Config {
+	log := s.logger()
 	// in is the session of one of the courses.
 	in := func(course string) *session {
 		other := *s
@@ -230,13 +271,8 @@ func (s *session) site(ctx context.Context, listen string) (*site.Site, error) {
 		}
 		return &other
 	}
-	var notices func() site.Notices
-	if s.line != nil {
-		notices = s.line.notices
-	}
-	return site.New(site.Config{
-		Notices: notices,
-		Courses: all, Current: s.course.ID, Hosts: hostNames(listen), Version: versions().Kindlab, Log: log,
+	return site.Config{
+		Courses: all, Current: s.course.ID, Version: versions().Kindlab, Log: log,
 		Lab:      func(course, lab string) (*labs.Lab, error) { return in(course).lab(ctx, lab) },
 		Progress: func(course string) (labs.Progress, error) { return s.store.Progress(ctx, s.me, course) },
 		Watch: func(ctx context.Context, course, lab string, send func([]labs.Verdict)) {
@@ -273,7 +309,7 @@ func (s *session) site(ctx context.Context, listen string) (*site.Site, error) {
 			}
 			return p
 		},
-	})
+	}
 }
 
 // hostNames are the names under which others reach a site that listens on an
@@ -362,14 +398,6 @@ func (s *session) engine(ctx context.Context, id string) (*checker.Engine, error
 		p, _ := s.store.Progress(ctx, s.me, s.course.ID)
 		return p
 	})
-}
-
-// log is where what matters to those who look for trouble is written.
-func (a *app) log() *slog.Logger {
-	if a.verbose {
-		return slog.New(slog.NewTextHandler(a.err, nil))
-	}
-	return slog.New(slog.DiscardHandler)
 }
 
 // record keeps what passed, and what the hub of a class is to hear.

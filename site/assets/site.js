@@ -131,7 +131,14 @@ function listen() {
     if (source?.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
     deafen();
     again = setTimeout(listen, 3000);
+    if (notices) shutOut();
   });
+}
+
+// In a class a link can be revoked: then the server leads elsewhere.
+async function shutOut() {
+  const r = await fetch(location.href, { redirect: 'manual' }).catch(() => null);
+  if (r?.type === 'opaqueredirect') location.reload();
 }
 
 function deafen() {

@@ -26,8 +26,8 @@ type Place struct {
 	Attendee string `json:"attendee,omitempty"` // who it is on this machine
 }
 
-// Joined reports whether the machine is in a class.
-func (p *Place) Joined() bool { return p.Token != "" }
+// Joined reports whether the machine is in a class. No place is in none.
+func (p *Place) Joined() bool { return p != nil && p.Token != "" }
 
 // ReadPlace reads a machine's place in a class; one that has not joined when there
 // is none yet.

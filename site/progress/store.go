@@ -95,6 +95,24 @@ func (s *Store) PutValues(ctx context.Context, attendee, course, lab string, v l
 	return s.Values(ctx, attendee, course, lab)
 }
 
+// Drawn are all values that anybody was given.
+func (s *Store) Drawn(ctx context.Context) (map[string]bool, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT DISTINCT value FROM drawn`)
+	if err != nil {
+		return nil, s.explain("reading", err)
+	}
+	defer rows.Close()
+	out := map[string]bool{}
+	for rows.Next() {
+		var value string
+		if err := rows.Scan(&value); err != nil {
+			return nil, s.explain("reading", err)
+		}
+		out[value] = true
+	}
+	return out, s.explain("reading", rows.Err())
+}
+
 // Pass records that a check passed. Only the first time counts.
 func (s *Store) Pass(ctx context.Context, attendee, course, lab, check string, at time.Time) error {
 	return s.exec(ctx, `INSERT INTO passes (attendee, course, lab, name, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,

@@ -13,8 +13,8 @@ import (
 	"github.com/kindlab/kindlab/site/join"
 )
 
-// A classLine is the line from a session to the hub of the class that this machine is in.
-type classLine struct {
+// A hubLine is the line from a session to the hub of the class that this machine is in.
+type hubLine struct {
 	sender *join.Sender
 
 	mu    sync.Mutex
@@ -24,18 +24,18 @@ type classLine struct {
 
 // sends reports whether the verdicts of this session go to a hub.
 func (s *session) sends() bool {
-	return s.class.Joined() && s.class.Course == s.course.ID && s.class.Attendee == s.me
+	return s.joined.Joined() && s.joined.Course == s.course.ID && s.joined.Attendee == s.me
 }
 
 // openLine makes the line; nil when this session is in no class. It does not ask
 // the hub anything yet.
-func (s *session) openLine(log *slog.Logger) *classLine {
+func (s *session) openLine(log *slog.Logger) *hubLine {
 	if !s.sends() {
 		return nil
 	}
-	line := &classLine{}
+	line := &hubLine{}
 	sender, err := join.NewSender(join.SenderConfig{
-		Place: s.class, Outbox: s.store, Log: log,
+		Place: s.joined, Outbox: s.store, Log: log,
 		Look: s.lookAgain,
 		Say:  func(text string) { fmt.Fprintf(s.err, "%s %s\n", s.paint(yellow, "class:"), clean(text)) },
 		Told: func(n join.Notices) { line.tell(s.notices(n)) },
@@ -133,7 +133,7 @@ func (s *session) notices(n join.Notices) site.Notices {
 }
 
 // tell shows notices on all open pages.
-func (l *classLine) tell(n site.Notices) {
+func (l *hubLine) tell(n site.Notices) {
 	l.mu.Lock()
 	l.told = n
 	pages := l.pages
@@ -144,7 +144,7 @@ func (l *classLine) tell(n site.Notices) {
 }
 
 // notices are what is told now.
-func (l *classLine) notices() site.Notices {
+func (l *hubLine) notices() site.Notices {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.told

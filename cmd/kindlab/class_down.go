@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/kindlab/kindlab/labs"
+	"github.com/kindlab/kindlab/provision"
+	"github.com/kindlab/kindlab/site/progress"
+	"github.com/spf13/cobra"
+)
+
+func newClassAdd(a *app, file *string) *cobra.Command {
+	var made madeOf
+	c := &cobra.Command{
+		Use:   "add NAME...",
+		Short: "Take people into the class, with an environment and a link each",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			c, err := a.openClass(ctx, *file)
+			if err != nil {
+				return err
+			}
+			defer c.close()
+			c.made = made
+			return c.add(ctx, args)
+		},
+	}
+	made.flags(c.Flags())
+	return c
+}
+
+func (c *classroom) add(ctx context.Context, names []string) error {
+	there, err := c.people(ctx)
+	if err != nil {
+		return err
+	}
+	taken := func(id string) bool { return there.has(id) }
+	var fresh []labs.Person
+	for _, typed := range names {
+		name, err := labs.PersonName(typed)
+		if err != nil {
+			return fmt.Errorf("%q: %w", clean(typed), err)
+		}
+		p := labs.Person{ID: labs.PersonID(name, taken), Name: name}
+		there = append(there, progress.Member{Person: p})
+		fresh = append(fresh, p)
+	}
+	if err := c.preflight(ctx, len(there.attendees())+len(fresh)); err != nil {
+		return err
+	}
+	if err := c.admit(ctx, fresh, nil); err != nil {
+		return err
+	}
+	if err := c.converge(ctx, fresh); err != nil {
+		return err
+	}
+	page, err := c.writeHandout(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range fresh {
+		fmt.Fprintf(c.err, "%s is %s. The link is in %s.\n", clean(p.Name), p.ID, page)
+	}
+	return nil
+}
+
+func newClassRemove(a *app, file *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "remove ATTENDEE",
+		Short: "Take somebody out of the class: environment and link; what they reached stays",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			c, err := a.openClass(ctx, *file)
+			if err != nil {
+				return err
+			}
+			defer c.close()
+			p, err := c.attendee(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			// The link first: nobody works in what is being taken away.
+			if err := c.dismiss(ctx, p.ID); err != nil {
+				return err
+			}
+			if err := c.takeAway(ctx, p.ID, c.reporter()); err != nil {
+				return &provision.Hinted{Err: err, Hint: "run the command again"}
+			}
+			_, err = c.writeHandout(ctx)
+			return err
+		},
+	}
+}
+
+// takeAway removes one attendee's environment. Work folder and progress stay.
+func (c *classroom) takeAway(ctx context.Context, id string, r provision.Reporter) error {
+	place := c.of(id, r).place
+	switch c.class.Isolation {
+	case labs.OwnCluster:
+		return place.Down(ctx)
+	case labs.OwnNamespace:
+		return place.RemoveAttendee(ctx)
+	}
+	return nil
+}
+
+func newClassReset(a *app, file *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "reset ATTENDEE [LAB]",
+		Short: "Bring an attendee's lab, or all of them, back to the start; their files are kept aside",
+		Args:  cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			c, err := a.openClass(ctx, *file)
+			if err != nil {
+				return err
+			}
+			defer c.close()
+			p, err := c.attendee(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			if c.class.Isolation == labs.OwnMachine {
+				return &provision.Hinted{Err: fmt.Errorf("%s works on a machine of their own", p.ID), Hint: "they run `kindlab reset LAB` there"}
+			}
+			s := c.of(p.ID, c.reporter())
+			which := c.course.Labs
+			if len(args) == 2 {
+				lab, err := c.course.FindLab(args[1])
+				if err != nil {
+					return err
+				}
+				which = []*labs.Lab{lab}
+			}
+			if err := s.place.Attach(ctx); err != nil {
+				return err
+			}
+			for _, l := range which {
+				if err := s.reset(ctx, l.ID, s.place.Report); err != nil {
+					return fmt.Errorf("lab %s: %w", l.ID, err)
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func newClassDown(a *app, file *string) *cobra.Command {
+	everything := false
+	c := &cobra.Command{
+		Use:   "down",
+		Short: "Remove everybody's environment, and their links",
+		Long: `down removes the class's clusters, or its namespaces in a cluster that was there before,
+the attendees' containers and images, the links and the hand-out. What everybody
+reached stays, and so do their work folders, unless --everything is given.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			c, err := a.openClass(ctx, *file)
+			if err != nil {
+				return err
+			}
+			defer c.close()
+			return c.down(ctx, everything)
+		},
+	}
+	c.Flags().BoolVar(&everything, "everything", false, "remove what was reached and the work folders too")
+	return c
+}
+
+func (c *classroom) down(ctx context.Context, everything bool) error {
+	all, err := c.attendees(ctx)
+	if err != nil {
+		return err
+	}
+	r := c.reporter()
+	switch {
+	case c.class.Isolation == labs.OwnCluster:
+		// By what runs, not by who is in the roll: an earlier command may have been cut off.
+		names, err := c.place("", r).Clusters(ctx)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if id, ours := strings.CutPrefix(name, c.class.Name+"-"); ours {
+				r.Note("cluster " + name)
+				if err := c.takeAway(ctx, id, r); err != nil {
+					return err
+				}
+			}
+		}
+	case c.class.Isolation == labs.OwnNamespace:
+		for _, p := range all {
+			if err := c.of(p.ID, provision.Quiet{}).place.RemoveDockerObjects(ctx); err != nil {
+				return err
+			}
+		}
+		place := c.place("", r)
+		take := place.Down
+		if place.Existing != nil {
+			take = place.LeaveCluster
+		}
+		if err := take(ctx); err != nil {
+			return err
+		}
+	}
+	if err := c.forgetLinks(ctx); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(filepath.Join(c.state, "kube")); err != nil {
+		return fmt.Errorf("removing the kubeconfigs: %w", err)
+	}
+	if !everything {
+		fmt.Fprintf(c.err, "What everybody reached stays in %s, and their files in %s.\n", c.state, c.work)
+		return nil
+	}
+	c.close()
+	return errors.Join(os.RemoveAll(c.state), os.RemoveAll(c.work))
+}

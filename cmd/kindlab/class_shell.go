@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/kindlab/kindlab/labs"
+	"github.com/kindlab/kindlab/provision"
+	"github.com/spf13/cobra"
+)
+
+func newClassShell(a *app, file *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "shell ATTENDEE [LAB]",
+		Short: "Open a shell as an attendee: their folder, their rights in the cluster",
+		Long: `shell opens your shell where an attendee works, with the rights that they have in
+the cluster: for attendees who have an account on this host, and to see what they see.`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			c, err := a.openClass(ctx, *file)
+			if err != nil {
+				return err
+			}
+			p, err := c.attendee(ctx, args[0])
+			if err != nil {
+				c.close()
+				return err
+			}
+			if c.class.Isolation == labs.OwnMachine {
+				c.close()
+				return &provision.Hinted{Err: fmt.Errorf("%s works on a machine of their own", p.ID), Hint: "they run `kindlab shell` there"}
+			}
+			s := c.of(p.ID, c.reporter())
+			if err := s.place.Attach(ctx); err != nil {
+				c.close()
+				return err
+			}
+			if err := s.renew(ctx); err != nil {
+				c.close()
+				return err
+			}
+			id := ""
+			if len(args) == 2 {
+				id = args[1]
+			}
+			return s.shell(ctx, id)
+		},
+	}
+}
+
+// renew gives the kubeconfigs of an attendee who shares a cluster new tokens: those
+// that they have end after a while.
+func (s *session) renew(ctx context.Context) error {
+	if s.place.Tenant == nil {
+		return nil
+	}
+	for _, l := range s.course.Labs {
+		if !l.Wants("cluster") {
+			continue
+		}
+		if _, err := s.place.RenewKubeconfig(ctx, l.ID, kubeconfigLasts); err != nil {
+			return err
+		}
+	}
+	return nil
+}
