@@ -33,7 +33,7 @@ shows on the instructor's board.
 
 Only verdicts are sent: which check passes, and what a failing one says. When the hub cannot be reached
 they wait, and you go on learning. kindlab up goes on another day; kindlab leave ends it.`,
-		Example: "  kindlab join http://192.0.2.7:8490 --code abcd-efgh --name \"Ada Lovelace\"\n  kindlab join https://class.example.com/in/TOKEN",
+		Example: "  kindlab join http://192.0.2.7:8480 --code abcd-efgh --name \"Ada Lovelace\"\n  kindlab join https://class.example.com/in/TOKEN",
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.join(cmd.Context(), args[0], o) },
 	}

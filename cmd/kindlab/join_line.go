@@ -36,9 +36,10 @@ func (s *session) openLine(log *slog.Logger) *hubLine {
 	line := &hubLine{}
 	sender, err := join.NewSender(join.SenderConfig{
 		Place: s.joined, Outbox: s.store, Log: log,
-		Look: s.lookAgain,
-		Say:  func(text string) { fmt.Fprintf(s.err, "%s %s\n", s.paint(yellow, "class:"), clean(text)) },
-		Told: func(n join.Notices) { line.tell(s.notices(n)) },
+		Look:  s.lookAgain,
+		Token: func() string { return s.inClass().Token },
+		Say:   func(text string) { fmt.Fprintf(s.err, "%s %s\n", s.paint(yellow, "class:"), clean(text)) },
+		Told:  func(n join.Notices) { line.tell(s.notices(n)) },
 	})
 	if err != nil {
 		fmt.Fprintf(s.err, "%s %v; nothing is sent to the class\n", s.paint(yellow, "!"), err)

@@ -20,6 +20,7 @@ import (
 	"github.com/kindlab/kindlab/labs"
 	"github.com/kindlab/kindlab/provision"
 	"github.com/kindlab/kindlab/site"
+	"github.com/kindlab/kindlab/site/join"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -403,7 +404,11 @@ func (s *session) engine(ctx context.Context, id string) (*checker.Engine, error
 // record keeps what passed, and what the hub of a class is to hear.
 func (s *session) record(ctx context.Context, vs []labs.Verdict) error {
 	if s.sends() {
-		news, err := s.store.Queue(ctx, s.me, s.course.ID, vs)
+		short := make([]labs.Verdict, len(vs))
+		for i, v := range vs {
+			short[i] = join.Trim(v, join.MostText)
+		}
+		news, err := s.store.Queue(ctx, s.me, s.course.ID, short)
 		if news && s.line != nil {
 			s.line.sender.Wake()
 		}

@@ -19,7 +19,7 @@ import (
 func full() Options {
 	o := Default()
 	o.From, o.SHA256 = "https://example.com/dl/kindlab?v=1&os=linux", strings.Repeat("ab", 32)
-	o.Hub, o.Code = "http://192.0.2.7:8490", "abcd-efgh"
+	o.Hub, o.Code = "http://192.0.2.7:8480", "abcd-efgh"
 	return o
 }
 
@@ -62,7 +62,7 @@ func TestCloudInit(t *testing.T) {
 	want, err := Unit(full())
 	require.NoError(t, err)
 	assert.Equal(t, string(want), units["kindlab.service"], "the same unit as `kindlab machine unit` prints")
-	assert.Equal(t, "KINDLAB_HUB=http://192.0.2.7:8490\nKINDLAB_CODE=abcd-efgh\n", units["join.env"])
+	assert.Equal(t, "KINDLAB_HUB=http://192.0.2.7:8480\nKINDLAB_CODE=abcd-efgh\n", units["join.env"])
 	assert.Contains(t, units["99-kindlab.conf"], "max_user_instances = 512")
 	assert.Contains(t, c.RunCmd, []string{"systemctl", "enable", "--now", "--no-block", "kindlab.service"})
 
@@ -81,7 +81,7 @@ func TestRefusesWhatWouldNotBePlain(t *testing.T) {
 		"port":                func(o *Options) { o.Port = 80 },
 		"quote in an address": func(o *Options) { o.From = `https://example.com/"; id` },
 		"no sum":              func(o *Options) { o.SHA256 = "" },
-		"no scheme":           func(o *Options) { o.Hub = "192.0.2.7:8490" },
+		"no scheme":           func(o *Options) { o.Hub = "192.0.2.7:8480" },
 		"no code":             func(o *Options) { o.Code = "" },
 		"code for a shell":    func(o *Options) { o.Code = "$(id)" },
 	} {

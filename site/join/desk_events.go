@@ -91,7 +91,7 @@ func (d *Desk) take(ctx context.Context, m *machine, attendee string, p Post, no
 
 // check says what is wrong with an event, and else makes it what the hub keeps.
 func (d *Desk) check(e *progress.Event) (why string) {
-	v := Trim(e.Verdict, mostText)
+	v := Trim(e.Verdict, MostText)
 	if e.Course != d.cfg.Course.ID {
 		return "the class does not learn the course " + short(e.Course, 40)
 	}

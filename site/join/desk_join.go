@@ -204,8 +204,10 @@ func (d *Desk) giveCourse(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/x-tar")
 	w.Header().Set("Content-Length", strconv.Itoa(len(d.course)))
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(5 * time.Minute))
+	out := http.NewResponseController(w)
+	_ = out.SetWriteDeadline(time.Now().Add(5 * time.Minute))
 	_, _ = w.Write(d.course)
+	_ = out.SetWriteDeadline(time.Time{}) // the connection may serve others
 }
 
 // inTurn reports whether a machine sends no more requests than it may; when it does

@@ -101,7 +101,7 @@ func TestFlood(t *testing.T) {
 func TestHostileTexts(t *testing.T) {
 	c := newClassroom(t)
 	l := c.laptop("Ada", c.clock)
-	nasty := strings.Repeat("<script>\x00\x1b[31m\xff\u202e", 5000)
+	nasty := strings.Repeat("<script>\x00\x1b[31m\xff\u202e", 500)
 	v := labs.Verdict{Lab: "one", Check: "aa", That: nasty, Reason: nasty, State: labs.Failing, At: noon, Facts: []string{nasty}}
 	for range 200 {
 		v.Findings = append(v.Findings, labs.Finding{Expected: nasty, Got: nasty, Because: nasty, Nearest: nasty, Look: nasty})
@@ -179,6 +179,23 @@ func TestRevoked(t *testing.T) {
 	l.restart()
 	l.send()
 	assert.Len(t, c.progress("ada"), 3)
+}
+
+func TestJoinedAgainMeanwhile(t *testing.T) {
+	c := newClassroom(t)
+	l := c.laptop("Ada", c.clock)
+	l.sender.cfg.Token = func() string { return l.place.Token }
+	client, err := NewClient(c.server.URL, "")
+	require.NoError(t, err)
+	defer client.Close()
+	w, err := client.Join(t.Context(), Request{Token: "ada", Machine: l.place.Machine})
+	require.NoError(t, err)
+	l.place.Token = w.Token // in another process, say
+	l.see("one", "aa", labs.Passed, "")
+	l.send()
+	assert.Len(t, c.progress("ada"), 1)
+	assert.False(t, l.sender.Ended())
+	assert.Empty(t, l.said)
 }
 
 func TestWhoIsLetIn(t *testing.T) {

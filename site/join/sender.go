@@ -31,13 +31,18 @@ const (
 	fullBatch = 100 // events
 )
 
-// A SenderConfig is what a sender needs from the outside. All but Now and Log must be set.
+// A SenderConfig is what a sender needs from the outside. Place, Outbox and Say must
+// be set, and Look for [Sender.Run].
 type SenderConfig struct {
 	Place  *Place
 	Outbox Outbox
 
 	// Look evaluates a check anew, when the hub asks for it.
 	Look func(ctx context.Context, lab, check string) (labs.Verdict, error)
+
+	// Token is what lets this machine in by now: it may have joined again since. It
+	// may be nil.
+	Token func() string
 
 	// Say tells the attendee, in one line, what is different now.
 	Say func(text string)
@@ -59,6 +64,7 @@ type Sender struct {
 	wake   chan struct{} // holds one
 	work   sync.WaitGroup
 
+	token    string // that lets us in
 	failures int    // in a row
 	state    string // what Say said last
 	batch    int
@@ -77,7 +83,7 @@ func NewSender(cfg SenderConfig) (*Sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sender{cfg: cfg, client: client, now: cfg.Now, log: cfg.Log, wake: make(chan struct{}, 1), batch: fullBatch, looking: map[string]bool{}}
+	s := &Sender{cfg: cfg, client: client, token: cfg.Place.Token, now: cfg.Now, log: cfg.Log, wake: make(chan struct{}, 1), batch: fullBatch, looking: map[string]bool{}}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -174,6 +180,8 @@ func (s *Sender) Once(ctx context.Context) time.Duration {
 		return Beat
 	case ctx.Err() != nil:
 		return 0
+	case errors.As(err, &no) && no.Reason == ReasonRevoked && s.joinedAgain():
+		return gap
 	case errors.As(err, &no) && no.Reason == ReasonRevoked:
 		s.ended = true
 		s.say("ended", fmt.Sprintf("This machine is no longer in the class %s: nothing is sent any more. You can go on learning here; to come back, run `kindlab join` with your newest link.", s.cfg.Place.Class))
@@ -193,6 +201,19 @@ func (s *Sender) Once(ctx context.Context) time.Duration {
 		s.say("waiting", fmt.Sprintf("Your verdicts wait here: %v. Go on; they are sent when the hub is back.", err))
 	}
 	return wait
+}
+
+// joinedAgain takes the newest token and reports whether it is another one.
+func (s *Sender) joinedAgain() bool {
+	if s.cfg.Token == nil {
+		return false
+	}
+	now := s.cfg.Token()
+	if now == "" || now == s.token {
+		return false
+	}
+	s.token = now
+	return true
 }
 
 // backOff is how long to wait after a failure: longer and longer, and never as long
@@ -227,7 +248,7 @@ func (s *Sender) post(ctx context.Context) (more bool, err error) {
 	more = more || cut
 	p := Post{Sent: s.now().UnixMilli(), Events: events}
 	p.Answers, p.Looking = s.answered()
-	receipt, err := s.client.Post(ctx, s.cfg.Place.Token, p)
+	receipt, err := s.client.Post(ctx, s.token, p)
 	if err != nil {
 		return s.spoilt(ctx, events, err)
 	}
@@ -340,7 +361,7 @@ func (s *Sender) look(ctx context.Context, a Ask) {
 		}
 		s.mu.Lock()
 		delete(s.looking, a.Nonce)
-		s.answers = append(s.answers, Answer{a.Nonce, Trim(v, mostText/4)})
+		s.answers = append(s.answers, Answer{a.Nonce, Trim(v, MostText/4)})
 		s.mu.Unlock()
 		s.Wake()
 	})

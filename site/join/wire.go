@@ -25,9 +25,11 @@ const (
 	mostEvent   = 16 << 10  // bytes of one event
 	mostAnswers = 5         // to what the hub asked again, in a post
 	mostReceipt = 1 << 20   // bytes of an answer of the hub
-	mostText    = 1000      // characters of one text of a verdict
 	mostLines   = 20        // findings, links of a chain, causes ruled out
 )
+
+// MostText is how many characters of one text of a verdict are sent.
+const MostText = 1000
 
 // A Request asks the hub to let a machine in: by the class's code and a name, or by
 // the token of a personal link.
@@ -133,7 +135,7 @@ func (es Events) MarshalJSON() ([]byte, error) {
 // encode writes an event, with less and less of its texts until it is small enough.
 func encode(e progress.Event) ([]byte, error) {
 	wire := event{Seq: e.Seq, Kind: e.Kind, Course: e.Course, At: e.Verdict.At.UnixMilli()}
-	for most := mostText; ; most /= 4 {
+	for most := MostText; ; most /= 4 {
 		wire.Verdict = Trim(e.Verdict, most)
 		data, err := json.Marshal(wire)
 		if err != nil || len(data) <= mostEvent || most == 0 {
