@@ -1,6 +1,7 @@
 package class
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -43,6 +44,25 @@ func (h *Hub) noticesOfMachine(id string) join.Notices {
 	}
 	n := h.notices(p)
 	return join.Notices{Message: n.Message, Until: n.Until, For: n.For, Solutions: n.Solutions}
+}
+
+// askedAgain is what came of asking an attendee's machine for verdicts once more, in words.
+func (h *Hub) askedAgain(ctx context.Context, id string) map[string]string {
+	out := map[string]string{}
+	if h.cfg.Machines == nil {
+		return out
+	}
+	all, err := h.cfg.Machines.Confirmations(ctx, id, h.cfg.Course.ID)
+	if err != nil {
+		h.log.WarnContext(ctx, "reading what was asked again", "attendee", id, "err", err)
+	}
+	for key, c := range all {
+		at := c.At.Local().Format("15:04")
+		if out[key] = "Confirmed by a second look at " + at; !c.Confirmed {
+			out[key] = "Not confirmed by a second look at " + at + ": " + c.Why
+		}
+	}
+	return out
 }
 
 // members are the attendees of a hub, for those who join with a machine.

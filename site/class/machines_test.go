@@ -88,6 +88,11 @@ func TestMachineJoins(t *testing.T) {
 	defer restarted.Close()
 	assert.Equal(t, labs.Failing, seen(restarted).State)
 
+	// What could not be confirmed is on the attendee's page at the board.
+	require.NoError(t, w.store.Confirm(ctx, "ada", "demo", lab.ID, check.ID, progress.Confirmation{At: at, Why: "it is <failing>"}))
+	board := w.visit(h, "grace", true).do("GET", "/board/attendees/ada/").Body.String()
+	assert.Contains(t, board, "Not confirmed by a second look at "+at.Local().Format("15:04")+": it is &lt;failing&gt;")
+
 	dir := filepath.Join(t.TempDir(), "demo")
 	require.NoError(t, client.Course(ctx, again.Token, dir, again.Sum))
 	assert.FileExists(t, filepath.Join(dir, "course.yaml"))

@@ -47,6 +47,7 @@ type Store interface {
 	Reported(ctx context.Context, attendee, course, lab string) (map[string]labs.Verdict, error)
 	Progress(ctx context.Context, attendee, course string) (labs.Progress, error)
 	Confirm(ctx context.Context, attendee, course, lab, check string, c progress.Confirmation) error
+	Confirmations(ctx context.Context, attendee, course string) (map[string]progress.Confirmation, error)
 }
 
 // DeskConfig is what a desk needs from the outside. Class, Course, Members and Store

@@ -197,6 +197,10 @@ func (c *classroom) Confirm(ctx context.Context, attendee, course, lab, check st
 	return c.store.Confirm(ctx, attendee, course, lab, check, to)
 }
 
+func (c *classroom) Confirmations(ctx context.Context, attendee, course string) (map[string]progress.Confirmation, error) {
+	return c.store.Confirmations(ctx, attendee, course)
+}
+
 func (c *classroom) progress(attendee string) labs.Progress {
 	c.t.Helper()
 	p, err := c.store.Progress(c.t.Context(), attendee, "tiny")
