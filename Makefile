@@ -69,7 +69,7 @@ endef
 
 # Of the corpus of broken states, some of each family.
 e2e: build
-	$(call with-cluster,KINDLAB_TEST_BROKEN=$${KINDLAB_TEST_BROKEN:-4} $(GOTEST) -tags e2e -count=1 -timeout 25m ./checker ./site ./cmd/kindlab)
+	$(call with-cluster,KINDLAB_TEST_BROKEN=$${KINDLAB_TEST_BROKEN:-4} $(GOTEST) -tags e2e -count=1 -timeout 25m ./checker ./site ./provision ./cmd/kindlab)
 
 # All of them, or those of FAMILY whose name fits the regular expression STATE.
 FAMILY ?=

@@ -123,7 +123,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"no page", "course", "title: A\ngoal: B\nlabs:\n- first\n- second\n", []string{`course.yaml:5: lab "second": there is no second/lab.md`}},
 		{"everything at once, in order", "course", "title: A\ngoal: B\nlabs:\n- zoo\n- first\n- bad\n", []string{
 			"bad/lab.md:1: goal is missing", "bad/lab.md:1: minutes is missing: how long an attendee needs",
-			`bad/lab.md:3: unknown need "clutser"; known are docker, registry, app, cluster, mesh, metrics`,
+			`bad/lab.md:3: unknown need "clutser"; known are docker, registry, app, cluster, mesh, metrics, policies, admin`,
 			`course.yaml:4: lab "zoo": there is no zoo/lab.md`}},
 		{"broken YAML", "course", "title: A\ngoal: [B\n", []string{"course.yaml:2: did not find expected ',' or ']'"}},
 	} {

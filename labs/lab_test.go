@@ -37,7 +37,7 @@ func TestFrontMatter(t *testing.T) {
 		{"minutes in words", "---\ntitle: T\ngoal: G\nminutes: five\n---\n" + body, []string{"4: cannot unmarshal str `five` into a whole number"}},
 		{"minutes on lines", "---\ntitle: T\ngoal: G\nminutes: |\n  five\n  or six\n---\n" + body, []string{"4: cannot unmarshal str `five or...` into a whole number"}},
 		{"minutes below one", "---\ntitle: T\ngoal: G\nminutes: 0\n---\n" + body, []string{"1: minutes is missing: how long an attendee needs"}},
-		{"unknown need", head("needs:\n- docker\n- clutser\n"), []string{`7: unknown need "clutser"; known are docker, registry, app, cluster, mesh, metrics`}},
+		{"unknown need", head("needs:\n- docker\n- clutser\n"), []string{`7: unknown need "clutser"; known are docker, registry, app, cluster, mesh, metrics, policies, admin`}},
 		{"broken", head("needs: [docker\n"), []string{"5: did not find expected ',' or ']'"}},
 		{"a list", "---\n- a\n---\n" + body, []string{"2: cannot unmarshal seq into these fields"}},
 		{"no tabs", head("values:\n\tn: {int: [1, 2]}\n"), []string{"6: found character that cannot start any token"}},

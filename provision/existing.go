@@ -33,17 +33,17 @@ func (x *Existing) Validate() error {
 	if x.Kubeconfig == "" {
 		wrong = append(wrong, hint(errors.New("kubeconfig is missing"), "name the file that leads to the cluster"))
 	}
-	if _, err := name.NewTag(x.Registry + "/hello:v1"); err != nil || x.Registry == "" || strings.HasPrefix(x.Registry, "/") || !registryHostNamed(x.Registry) {
+	if _, err := name.NewTag(x.Registry + "/hello:v1"); err != nil || !registryNamed(x.Registry) {
 		wrong = append(wrong, hint(fmt.Errorf("registry: %q names no registry", x.Registry), "it is HOST[:PORT][/PATH], from where the cluster's nodes pull images, such as registry.example.org/class"))
 	}
 	return errors.Join(wrong...)
 }
 
-// registryHostNamed reports whether the first part is a host: without one, Docker's own
-// registry would be meant.
-func registryHostNamed(registry string) bool {
-	host, _, _ := strings.Cut(registry, "/")
-	return host == "localhost" || strings.ContainsAny(host, ".:")
+// registryNamed reports whether the first part is a host: without one, Docker's own
+// registry would be meant. No part is empty.
+func registryNamed(registry string) bool {
+	parts := strings.Split(registry, "/")
+	return (parts[0] == "localhost" || strings.ContainsAny(parts[0], ".:")) && !slices.Contains(parts, "")
 }
 
 // identifyCluster asks the nodes of an existing cluster for their architecture.

@@ -175,7 +175,6 @@ func TestTenantBounds(t *testing.T) {
 			"containers: [{name: a, image: IMAGE, securityContext: {privileged: true}}]":                                            false,
 			"containers: [{name: a, image: IMAGE, securityContext: {capabilities: {add: [SYS_ADMIN]}}}]":                            false,
 			"containers: [{name: a, image: IMAGE, securityContext: {capabilities: {add: [NET_ADMIN]}}}]":                            false,
-			"containers: [{name: a, image: IMAGE, securityContext: {procMount: Unmasked}}]\nhostUsers: false":                       false,
 			"containers: [{name: a, image: IMAGE, securityContext: {seccompProfile: {type: Unconfined}}}]":                          false,
 			"containers: [{name: a, image: IMAGE, securityContext: {seLinuxOptions: {type: spc_t}}}]":                               false,
 			"containers: [{name: a, image: IMAGE, ports: [{containerPort: 80, hostPort: 80}]}]":                                     false,

@@ -98,6 +98,7 @@ func (r *room) guest(t *testing.T, name string, ids ...string) *guest {
 	var err error
 	g.config, err = clientcmd.BuildConfigFromFlags("", g.LabKubeconfig(ids[0]))
 	require.NoError(t, err)
+	g.config.QPS = -1
 	g.kube, err = kubernetes.NewForConfig(g.config)
 	require.NoError(t, err)
 	return g

@@ -113,8 +113,13 @@ function listen() {
     if (source?.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
     deafen();
     again = setTimeout(listen, 3000);
-    fetch('/board/', { method: 'HEAD' }).then((r) => { if (r.status === 401) location.assign('/in'); }).catch(() => {});
+    shutOut();
   });
+}
+// An instructor's link can be renewed too: then the server leads elsewhere.
+async function shutOut() {
+  const r = await fetch(location.href, { redirect: 'manual', headers: { Accept: 'text/html' } }).catch(() => null);
+  if (r?.type === 'opaqueredirect') location.reload();
 }
 function deafen() {
   clearTimeout(again);
