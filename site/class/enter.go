@@ -226,7 +226,26 @@ func (h *Hub) hasSeats() bool {
 
 // enterByLink lets in by a personal link.
 func (h *Hub) enterByLink(w http.ResponseWriter, r *http.Request, _ *person) {
-	hash := sha256.Sum256([]byte(r.PathValue("token")))
+	p, err := h.byLink(r, r.PathValue("token"))
+	switch {
+	case errors.Is(err, errGuesses):
+		w.Header().Set("Retry-After", "5")
+		h.say(w, r, http.StatusTooManyRequests, "Too many wrong links", "Wait a few seconds, then try again.")
+	case errors.Is(err, errTaken):
+		h.say(w, r, http.StatusForbidden, "This link is not valid", "It was mistyped, or there is a newer one. Ask your instructor.")
+	case err != nil:
+		h.fail(w, r, err)
+	default:
+		h.letIn(w, r, p)
+	}
+}
+
+// errGuesses says that there were too many wrong guesses to look at this one.
+var errGuesses = errors.New("too many wrong guesses")
+
+// byLink is who comes by a personal link; errTaken when it is not valid.
+func (h *Hub) byLink(r *http.Request, token string) (pass, error) {
+	hash := sha256.Sum256([]byte(token))
 	p := h.byToken(hash[:])
 	if p == nil { // it may be new: another process makes them
 		looked, _ := h.guesses.guess(r, h.now(), func() bool {
@@ -237,24 +256,13 @@ func (h *Hub) enterByLink(w http.ResponseWriter, r *http.Request, _ *person) {
 			return p != nil
 		})
 		if !looked {
-			w.Header().Set("Retry-After", "5")
-			h.say(w, r, http.StatusTooManyRequests, "Too many wrong links", "Wait a few seconds, then try again.")
-			return
+			return pass{}, errGuesses
 		}
 	}
 	if p == nil {
-		h.say(w, r, http.StatusForbidden, "This link is not valid", "It was mistyped, or there is a newer one. Ask your instructor.")
-		return
+		return pass{}, errTaken
 	}
-	in, err := h.enterAs(r.Context(), p, hash[:])
-	switch {
-	case errors.Is(err, errTaken):
-		h.say(w, r, http.StatusForbidden, "This link is not valid any more", "There is a newer one. Ask your instructor.")
-	case err != nil:
-		h.fail(w, r, err)
-	default:
-		h.letIn(w, r, in)
-	}
+	return h.enterAs(r.Context(), p, hash[:])
 }
 
 // enterAs is the pass of a person whose link is valid, and notes that they came in.

@@ -33,6 +33,7 @@ func (h *Hub) routes() map[string]route {
 		"GET /me/name":             {attendee, h.nameForm},
 		"POST /me/name":            {attendee, h.giveName},
 		"GET /me/kubeconfig/{lab}": {attendee, h.kubeconfig},
+		"/machine/":                {anyone, h.machines},
 		"/":                        {attendee, h.ownPages},
 
 		"GET /board/{$}":                            {instructor, h.board},
