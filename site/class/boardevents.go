@@ -56,10 +56,10 @@ func (h *Hub) boardEvents(w http.ResponseWriter, r *http.Request, _ *person) {
 	out := http.NewResponseController(w)
 	beat := time.NewTicker(boardBeat)
 	defer beat.Stop()
-	seen, last := -1, ""
+	seen, tables, last := -1, -1, ""
 	message := []byte("retry: 2000\n")
 	for {
-		news, parts, err := h.newsSince(seen, last)
+		news, parts, err := h.newsSince(seen, tables, last)
 		switch {
 		case err != nil:
 			h.log.WarnContext(r.Context(), "sending the board", "err", err)
@@ -72,7 +72,7 @@ func (h *Hub) boardEvents(w http.ResponseWriter, r *http.Request, _ *person) {
 				return
 			}
 			message = fmt.Appendf(message, "event: board\ndata: %s\n\n", data)
-			seen, last = news.version, parts
+			seen, tables, last = news.version, news.Tables, parts
 		}
 		_ = out.SetWriteDeadline(time.Now().Add(2 * boardBeat))
 		if _, err := w.Write(message); err != nil || out.Flush() != nil {
@@ -104,8 +104,8 @@ type versionedNews struct {
 }
 
 // newsSince is what changed since a version of the room; nil when nothing did.
-// last is what the parts were then.
-func (h *Hub) newsSince(version int, last string) (*versionedNews, string, error) {
+// tables and last are what they were then. When others are listed now, all is news.
+func (h *Hub) newsSince(version, tables int, last string) (*versionedNews, string, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.room.version == version {
@@ -124,7 +124,7 @@ func (h *Hub) newsSince(version int, last string) (*versionedNews, string, error
 	}
 	for _, id := range h.order {
 		r := &h.people[id].row
-		if r.version <= version {
+		if r.version <= version && h.room.tables == tables {
 			continue
 		}
 		row := rowNews{ID: id, States: r.states, Now: r.now, State: string(r.state), That: r.that, Why: r.why,
