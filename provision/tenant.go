@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/kindlab/kindlab/labs"
+	"github.com/moby/moby/client"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -145,7 +147,8 @@ spec:
     default: {memory: 256Mi, ephemeral-storage: 512Mi}
     max: {ephemeral-storage: 1Gi}
 ---
-# In come the attendee's own pods of all labs, and those of the class: the probe, the mesh.
+# In come the attendee's own pods of all labs, and three of the class: the probe, the
+# mesh's gateway, and Prometheus. Not istiod, which can be made to ask for an address.
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: %[1]s
@@ -155,7 +158,11 @@ spec:
   ingress:
   - from:
     - namespaceSelector: {matchLabels: {%[6]s: %[7]q}}
-    - namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: In, values: [%[8]s, %[9]s, %[10]s]}]}
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: %[8]s}}
+      podSelector: {matchLabels: {app.kubernetes.io/name: %[13]s}}
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: %[9]s}}
+      podSelector: {matchLabels: {app.kubernetes.io/name: %[14]s}}
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: %[10]s}}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
@@ -163,7 +170,46 @@ metadata: %[1]s
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: %[11]s}
 subjects: [{kind: ServiceAccount, namespace: %[12]s, name: %[7]q}]
 `, meta, strings.ReplaceAll(strings.TrimSpace(string(hard)), "\n", "\n    "), tenancyName, managedLabel, managedBy,
-		AttendeeLabel, e.Attendee, SystemNamespace, istioNamespace, gatewayNamespace, attendeeRole, ClassNamespace), nil
+		AttendeeLabel, e.Attendee, SystemNamespace, istioNamespace, gatewayNamespace, attendeeRole, ClassNamespace, ProbeName, prometheusName), nil
+}
+
+// registryFence keeps an attendee's pods from our registry, which asks nobody who they are:
+// whoever reaches it can put another image in place of that which the pods of others have.
+// The nodes pull for the pods. The fence holds because the policy kindlab-objects lets
+// attendees make none about the way out, which would open it.
+func registryFence(registry netip.Addr) []byte {
+	return fmt.Appendf(nil, `---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: %s-registry, labels: {%s: %s}}
+spec:
+  podSelector: {}
+  policyTypes: [Egress]
+  egress:
+  - to:
+    - ipBlock: {cidr: 0.0.0.0/0, except: ["%s/32"]}
+    - ipBlock: {cidr: "::/0"}
+`, tenancyName, managedLabel, managedBy, registry)
+}
+
+// registryAddress is that of our registry on the network of the nodes; the zero Addr when
+// it is not ours or does not run.
+func (e *Environment) registryAddress(ctx context.Context) (netip.Addr, error) {
+	if e.Existing != nil {
+		return netip.Addr{}, nil
+	}
+	found, err := e.Docker.ContainerInspect(ctx, registryName, client.ContainerInspectOptions{})
+	if isNotFound(err) {
+		return netip.Addr{}, nil
+	} else if err != nil {
+		return netip.Addr{}, fmt.Errorf("looking for the registry: %w", err)
+	}
+	if found.Container.NetworkSettings != nil {
+		if n := found.Container.NetworkSettings.Networks[networkName]; n != nil {
+			return n.IPAddress, nil
+		}
+	}
+	return netip.Addr{}, nil
 }
 
 // ensureClass makes what the attendees of a cluster share: the namespace of their accounts,
@@ -218,6 +264,13 @@ func (e *Environment) ensureTenancy(ctx context.Context, kube kubernetes.Interfa
 	objects, err := e.tenancy(lab)
 	if err != nil {
 		return err
+	}
+	address, err := e.registryAddress(ctx)
+	if err != nil {
+		return err
+	}
+	if address.IsValid() {
+		objects = append(objects, registryFence(address)...)
 	}
 	namespace := e.Namespace(lab.ID)
 	if err := a.apply(ctx, namespace, "tenancy", objects); err != nil {
@@ -296,6 +349,27 @@ func labelNamespace(ctx context.Context, kube kubernetes.Interface, name string,
 // namespaces, the account with all its tokens, the containers and images, the kubeconfigs.
 // The work folders stay. It may be run again after it was cut off, and when there is nothing.
 func (e *Environment) RemoveAttendee(ctx context.Context) error {
+	there := e.Existing != nil
+	if !there {
+		s, err := e.inspectCluster(ctx)
+		if err != nil {
+			return err
+		}
+		there = len(s.nodes) > 0 && !s.foreign
+	}
+	if there {
+		if err := e.removeFromCluster(ctx); err != nil {
+			return err
+		}
+	}
+	if err := e.RemoveDockerObjects(ctx); err != nil {
+		return err
+	}
+	return e.removeKubeconfigs()
+}
+
+// removeFromCluster takes the attendee's account and namespaces away.
+func (e *Environment) removeFromCluster(ctx context.Context) error {
 	kube, err := e.clientset()
 	if err != nil {
 		return err
@@ -305,13 +379,7 @@ func (e *Environment) RemoveAttendee(ctx context.Context) error {
 	if err != nil && !isGone(err) {
 		return fmt.Errorf("removing the account of %s: %w", e.Attendee, err)
 	}
-	if err := e.removeNamespaces(ctx, kube, AttendeeLabel+"="+e.Attendee); err != nil {
-		return err
-	}
-	if err := e.removeDockerObjects(ctx, AttendeeLabel+"="+e.Attendee); err != nil {
-		return err
-	}
-	return e.removeKubeconfigs()
+	return e.removeNamespaces(ctx, kube, AttendeeLabel+"="+e.Attendee)
 }
 
 // removeNamespaces removes all of ours that the selector (key=value) fits, side by side.

@@ -22,6 +22,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 )
 
@@ -82,6 +83,11 @@ func TestTenantBounds(t *testing.T) {
 			},
 			"make a fence that looks like ours": func() error {
 				_, err := policies.Create(ctx, &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: "mine", Labels: ours}}, metav1.CreateOptions{})
+				return err
+			},
+			"a way out": func() error {
+				_, err := policies.Create(ctx, &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: "out"}, Spec: networkingv1.NetworkPolicySpec{
+					PolicyTypes: []networkingv1.PolicyType{"Egress"}, Egress: []networkingv1.NetworkPolicyEgressRule{{}}}}, metav1.CreateOptions{})
 				return err
 			},
 			"delete the binding": func() error { return bindings.Delete(ctx, tenancyName, metav1.DeleteOptions{}) },
@@ -205,6 +211,61 @@ func TestTenantBounds(t *testing.T) {
 		fine := merge(strings.Replace(string(debug), "true", "false", 1))
 		_, err = pods.Patch(ctx, all.Items[0].Name, types.StrategicMergePatchType, fine, metav1.PatchOptions{DryRun: []string{"All"}}, "ephemeralcontainers")
 		assert.NoError(t, err, "%s: a container to debug", name)
+	}
+}
+
+// TestTenantHosts: an attendee does not lead the requests of others elsewhere, nor reach
+// others through the gateway that all share.
+func TestTenantHosts(t *testing.T) {
+	r := newRoom(t)
+	if !r.mesh {
+		t.Skip("the cluster has no mesh")
+	}
+	mesh := course(t, "service-mesh")
+	eve := &guest{Environment: r.place("eve")}
+	require.NoError(t, eve.Attach(t.Context()))
+	t.Cleanup(func() { assert.NoError(t, eve.RemoveAttendee(context.Background())) })
+	require.NoError(t, eve.StartLab(t.Context(), mesh.ID, eve.own(t, mesh, "start")))
+	config, err := clientcmd.BuildConfigFromFlags("", eve.LabKubeconfig("start"))
+	require.NoError(t, err)
+	a, err := newApplier(config)
+	require.NoError(t, err)
+	ns := eve.Namespace("start")
+	istio := func(kind, spec string) string {
+		return fmt.Sprintf("{apiVersion: networking.istio.io/v1, kind: %s, metadata: {name: some}, spec: %s}", kind, spec)
+	}
+	gateway := func(host string) string {
+		return istio("Gateway", "{selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['"+host+"']}]}")
+	}
+	virtual := func(host, to string) string {
+		return istio("VirtualService", "{gateways: [some], hosts: ['"+host+"'], http: [{route: [{destination: {host: '"+to+"'}}]}]}")
+	}
+	for _, c := range []struct {
+		object  string
+		allowed bool
+	}{
+		{gateway("shop.eve.example"), true}, {gateway("shop-eve.example"), true}, {gateway("*.eve.example"), true}, {gateway("./shop.eve.example"), true},
+		{gateway("*"), false}, {gateway("*.example"), false}, {gateway("shop.ben.example"), false}, {gateway("shop.eve-2.example"), false}, {gateway("shop.steve.example"), false},
+		{virtual("shop.eve.example", "web"), true}, {virtual("web", "web."+ns+".svc.cluster.local"), true},
+		{virtual("shop.eve.example", "web.ben-start.svc.cluster.local"), false}, {virtual("web.ben-start.svc.cluster.local", "web"), false},
+		{virtual("*", "web"), false}, {virtual("web", "web.eve-start-more.svc.cluster.local"), false},
+		{istio("VirtualService", "{hosts: [web], http: [{mirror: {host: web.ben-start.svc.cluster.local}, route: [{destination: {host: web}}]}]}"), false},
+		{istio("VirtualService", "{hosts: [web], tcp: [{route: [{destination: {host: web.ben-start.svc.cluster.local}}]}]}"), false},
+		{istio("VirtualService", "{hosts: [shop.eve.example], gateways: [some], http: [{delegate: {name: door, namespace: ben-start}}]}"), false},
+		{istio("ServiceEntry", "{hosts: [weather.example], exportTo: ['.'], ports: [{number: 80, name: http, protocol: HTTP}], resolution: NONE}"), true},
+		{istio("ServiceEntry", "{hosts: [weather.example], ports: [{number: 80, name: http, protocol: HTTP}], resolution: NONE}"), false},
+		{istio("WorkloadEntry", "{address: 10.0.0.1}"), false},
+		{"{apiVersion: v1, kind: Service, metadata: {name: some}, spec: {type: ExternalName, externalName: example.org}}", true},
+		{"{apiVersion: v1, kind: Service, metadata: {name: some}, spec: {type: ExternalName, externalName: web.ben-start.svc.cluster.local}}", false},
+		{"{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: some}, spec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP}]}}", true},
+		{"{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: some}, spec: {gatewayClassName: istio, addresses: [{type: Hostname, value: istio-ingressgateway.istio-ingress.svc.cluster.local}], listeners: [{name: http, port: 80, protocol: HTTP}]}}", false},
+	} {
+		err := a.apply(t.Context(), ns, "some", []byte(c.object))
+		if c.allowed {
+			assert.NoError(t, err, c.object)
+		} else {
+			assert.True(t, refused(err), "%s: %v", c.object, err)
+		}
 	}
 }
 

@@ -155,7 +155,7 @@ func forward(config *rest.Config, kube *kubernetes.Clientset, ns, pod string) er
 
 // refused reports whether the API server forbade something, in whichever way it says so.
 func refused(err error) bool {
-	return err != nil && (apierrors.IsForbidden(err) || strings.Contains(err.Error(), "forbidden"))
+	return err != nil && (apierrors.IsForbidden(err) || strings.Contains(strings.ToLower(err.Error()), "forbidden"))
 }
 
 func someMap(name string) *corev1.ConfigMap {
@@ -328,6 +328,15 @@ func TestTenants(t *testing.T) {
 			require.NoError(t, err)
 			return fmt.Sprintf("http://%s:%d/api", node, s.Spec.Ports[0].NodePort)
 		}
+		registry, err := ann.registryAddress(ctx)
+		require.NoError(t, err)
+		ask := []string{"/hello", "get", "-timeout", "3s", fmt.Sprintf("http://%s:%d/v2/", registry, registryPort)}
+		probes, err := r.admin.CoreV1().Pods(SystemNamespace).List(ctx, metav1.ListOptions{})
+		require.NoError(t, err)
+		out, err := execIn(ctx, r.config, r.admin, SystemNamespace, probes.Items[0].Name, ask...)
+		require.NoError(t, err, "the registry is there: %s", out)
+		out, err = execIn(ctx, ann.config, k, ann.ns, "client", ask...)
+		require.Error(t, err, "the registry would take images from anybody: %s", out)
 		for name, url := range map[string]func(ns string) string{
 			"a Service":   func(ns string) string { return "http://door." + ns + ":3000/api" },
 			"a pod":       func(ns string) string { return "http://" + pod(t, ns, "web").Status.PodIP + ":3000/api" },

@@ -52,7 +52,9 @@ func fencePolicies() []policy {
 			},
 			namespace: attendeeSpaces(),
 			refuses: [][2]string{{"this belongs to the class, and stays as it is: objects with the label " + managedLabel + "=" + managedBy + " are kindlab's",
-				"(request.operation == 'CREATE' || !" + ours("oldObject") + ") && (request.operation == 'DELETE' || !" + ours("object") + ")"}},
+				"(request.operation == 'CREATE' || !" + ours("oldObject") + ") && (request.operation == 'DELETE' || !" + ours("object") + ")"},
+				{"a NetworkPolicy about the way out (Egress) would open the way to things that the class shares: write one about the way in (policyTypes: [Ingress])",
+					"request.resource.resource != 'networkpolicies' || request.operation == 'DELETE' || (!has(object.spec.egress) && (!has(object.spec.policyTypes) || !('Egress' in object.spec.policyTypes)))"}},
 		},
 		{
 			// A selector would look at the labels as they are to be, and miss the namespace that loses them.
@@ -76,9 +78,47 @@ func fencePolicies() []policy {
 			name:      "kindlab-services",
 			rules:     []policyRule{{"", "services", "CREATE UPDATE"}},
 			namespace: attendeeSpaces(),
-			refuses:   [][2]string{{"externalIPs would lead requests here that are meant for others", "!has(object.spec.externalIPs) || object.spec.externalIPs.size() == 0"}},
+			refuses: [][2]string{
+				{"externalIPs would lead requests here that are meant for others", "!has(object.spec.externalIPs) || object.spec.externalIPs.size() == 0"},
+				{"an externalName in the cluster is one of the own namespace", "!has(object.spec.externalName) || !object.spec.externalName.matches('[.]svc([.]cluster[.]local)?[.]?$') || object.spec.externalName.matches('^[a-z0-9-]+[.]' + request.namespace + '[.]svc([.]cluster[.]local)?[.]?$')"},
+			},
 		},
+		meshHosts(),
 		meshPods(),
+	}
+}
+
+// meshHosts keeps an attendee from sending the requests of others elsewhere, and from
+// reaching others through the gateway that all share: names are short ones, of the own
+// namespace, or contain the attendee's name as in shop.ATTENDEE.example or shop-ATTENDEE.example.
+func meshHosts() policy {
+	own := func(h string) string {
+		return "(" + h + ".matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$') || " + h + ".matches('^[a-z0-9-]+[.]' + request.namespace + '([.]svc([.]cluster[.]local)?)?$') || (" +
+			h + ".matches('(^|[./-])' + variables.me + '([.][a-z0-9.-]+)?$') && !" + h + ".matches('[.]svc([.]cluster[.]local)?$')))"
+	}
+	// The destinations of a list of routes.
+	to := func(routes string) string {
+		return "(!has(object.spec." + routes + ") || object.spec." + routes + ".all(r, !has(r.route) || r.route.all(d, !has(d.destination.host) || " + own("d.destination.host") + ")))"
+	}
+	is := func(kind, what string) string { return "request.resource.resource != '" + kind + "' || " + what }
+	return policy{
+		name: "kindlab-hosts",
+		rules: []policyRule{
+			{"networking.istio.io", "virtualservices gateways serviceentries", "CREATE UPDATE"},
+			{"gateway.networking.k8s.io", "gateways", "CREATE UPDATE"},
+		},
+		namespace: attendeeSpaces(),
+		variables: [][2]string{{"me", "namespaceObject.metadata.labels['" + AttendeeLabel + "']"}, {"istio", "request.resource.group == 'networking.istio.io'"}},
+		refuses: [][2]string{
+			{"the hosts of a Gateway contain your name as a part of theirs, since others share it: shop.NAME.example", is("gateways", "!variables.istio || !has(object.spec.servers) || object.spec.servers.all(s, !has(s.hosts) || s.hosts.all(h, "+own("h")+"))")},
+			{"the hosts of a VirtualService are own Services, or contain your name: shop.NAME.example", is("virtualservices", "!has(object.spec.hosts) || object.spec.hosts.all(h, "+own("h")+")")},
+			{"requests are led to own Services, not to another's", is("virtualservices", "("+to("http")+" && "+to("tcp")+" && "+to("tls")+
+				" && (!has(object.spec.http) || object.spec.http.all(r, (!has(r.mirror) || !has(r.mirror.host) || "+own("r.mirror.host")+
+				") && (!has(r.mirrors) || r.mirrors.all(m, !has(m.destination.host) || "+own("m.destination.host")+
+				")) && (!has(r.delegate) || !has(r.delegate.namespace) || r.delegate.namespace == request.namespace))))")},
+			{"a ServiceEntry is for the own namespace: exportTo: [\".\"]", is("serviceentries", "has(object.spec.exportTo) && object.spec.exportTo == ['.']")},
+			{"a Gateway of the Gateway API has pods of its own: no addresses", is("gateways", "variables.istio || !has(object.spec.addresses) || object.spec.addresses.size() == 0")},
+		},
 	}
 }
 

@@ -50,7 +50,8 @@ func attendeeRights() []right {
 		{"who leads", "coordination.k8s.io", "leases", "", edits},
 		{"what pods use", "metrics.k8s.io", "pods", "", "get list"},
 		{"ask what an account may do", "authorization.k8s.io", "localsubjectaccessreviews", "", "create"},
-		{"the mesh", "networking.istio.io security.istio.io telemetry.istio.io gateway.networking.k8s.io", "*", "", edits},
+		{"the mesh; the policy kindlab-hosts keeps to own names", "networking.istio.io", "virtualservices destinationrules gateways serviceentries sidecars envoyfilters", "", edits},
+		{"the mesh", "security.istio.io telemetry.istio.io gateway.networking.k8s.io", "*", "", edits},
 	}
 }
 

@@ -3,6 +3,7 @@ package provision
 import (
 	"bytes"
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,11 +107,15 @@ func TestTenancy(t *testing.T) {
 	fence := decode[networkingv1.NetworkPolicy](t, text, "NetworkPolicy", "kindlab")
 	assert.Equal(t, []networkingv1.PolicyType{"Ingress"}, fence.Spec.PolicyTypes)
 	require.Len(t, fence.Spec.Ingress, 1)
-	require.Len(t, fence.Spec.Ingress[0].From, 2)
+	require.Len(t, fence.Spec.Ingress[0].From, 4)
 	assert.Equal(t, map[string]string{AttendeeLabel: "true"}, fence.Spec.Ingress[0].From[0].NamespaceSelector.MatchLabels)
 	binding := decode[rbacv1.RoleBinding](t, text, "RoleBinding", "kindlab")
 	assert.Equal(t, []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: "kindlab-class", Name: "true"}}, binding.Subjects)
 	assert.Equal(t, "kindlab-attendee", binding.RoleRef.Name)
+
+	registry := decode[networkingv1.NetworkPolicy](t, registryFence(netip.MustParseAddr("172.18.0.3")), "NetworkPolicy", "kindlab-registry")
+	assert.Equal(t, []string{"172.18.0.3/32"}, registry.Spec.Egress[0].To[0].IPBlock.Except)
+	assert.Equal(t, []networkingv1.PolicyType{"Egress"}, registry.Spec.PolicyTypes)
 
 	text, err = e.tenancy(mesh)
 	require.NoError(t, err)

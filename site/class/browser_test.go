@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kindlab/kindlab/labs"
+	"github.com/kindlab/kindlab/site/progress"
 )
 
 const chromium = "/usr/bin/chromium"
@@ -134,6 +135,15 @@ func TestBoardInABrowser(t *testing.T) {
 	becomes(t, ada, `document.querySelector('.handed[data-task=run-more-copies] code')?.textContent.includes('--replicas=secret-of-p000')`)
 	assert.True(t, script[bool](t, board, `window.same`), "without a reload")
 
+	// Somebody is added while the instructor types.
+	require.NoError(t, chromedp.Do(board, chromedp.SendKeys(chromedp.CSS(`#message`), "half a mess")))
+	require.NoError(t, w.store.ChangeMember(t.Context(), "late", func(m *progress.Member) error { m.Name = "Late Larry"; return nil }))
+	becomes(t, board, `document.querySelector('.room tr[data-id=late] .status')?.textContent === 'not in yet'`)
+	assert.Equal(t, "half a mess", script[string](t, board, `document.querySelector('#message').value`))
+	w.say("p000", "scale-it", verdict("updated", labs.Failing, "3 requests were lost"))
+	becomes(t, board, `document.querySelector('.room tr[data-id=p000] .in-way').textContent === '3 requests were lost'`)
+	assert.True(t, script[bool](t, board, `window.same`), "without a reload")
+
 	require.NoError(t, Revoke(t.Context(), w.store, "p000"))
 	becomes(t, ada, `location.pathname === '/in'`)
 	becomes(t, board, `document.querySelector('.room tr[data-id=p000] .status').textContent === 'no page open'`)
@@ -195,6 +205,7 @@ func TestShots(t *testing.T) {
 	}
 	shoot("board-full", base+"/board/", 1366, 900, "light", true)
 	shoot("board-phone-full", base+"/board/", 390, 844, "light", true)
+	shoot("board-phone-tasks", base+"/board/#tasks", 390, 844, "light", false)
 	shoot("board-big", base+"/board/", 1920, 1080, "dark", false)
 	shoot("attendee", base+"/board/attendees/p000/", 1024, 900, "light", true)
 	shoot("looked", base+"/board/attendees/p000/pages/demo/scale-it/", 1366, 900, "light", false)

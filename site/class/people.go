@@ -108,6 +108,7 @@ func (h *Hub) readPeople() error {
 			return cmpNames(h.people[a], h.people[b])
 		})
 		h.room.tables++
+		h.room.version++
 		h.wake()
 	}
 	return failed
