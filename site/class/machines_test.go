@@ -77,6 +77,17 @@ func TestMachineJoins(t *testing.T) {
 		return h.people["ada"].seen[labs.Key(lab.ID, check.ID)].Verdict
 	}
 	assert.Equal(t, "nothing is there", seen(h).Findings[0].Because)
+	reached := func() labs.Progress {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.people["ada"].reached
+	}
+	passed := labs.Verdict{Lab: lab.ID, Check: check.ID, State: labs.Passed, At: at}
+	_, err = client.Post(ctx, again.Token, join.Post{Sent: time.Now().UnixMilli(), Events: join.Events{
+		{Seq: 2, Kind: progress.FirstPass, Course: "demo", Verdict: passed}, {Seq: 3, Kind: progress.Latest, Course: "demo", Verdict: v}}})
+	require.NoError(t, err)
+	assert.Equal(t, labs.Failing, seen(h).State)
+	assert.Len(t, reached(), 1, "it had passed meanwhile, and the board knows at once")
 	ok, detail := h.cfg.Ready("ada")
 	assert.True(t, ok, detail)
 	ok, _ = h.cfg.Ready("bob")

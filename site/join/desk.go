@@ -60,7 +60,7 @@ type DeskConfig struct {
 	Store   Store
 
 	// News is told the verdicts that are known of an attendee's lab, each time one is
-	// new. What passed is in the store by then. It may be nil.
+	// new, and before them each first pass. What passed is in the store by then. It may be nil.
 	News func(attendee, course, lab string, verdicts []labs.Verdict)
 
 	// Notices are what an attendee is told now. It may be nil.

@@ -79,6 +79,12 @@ func (d *Desk) take(ctx context.Context, m *machine, attendee string, p Post, no
 	d.mu.Unlock()
 	told := map[string]bool{}
 	for _, e := range fresh {
+		// What has passed may be failing again by now: both are news.
+		if e.Kind == progress.FirstPass && d.cfg.News != nil {
+			d.cfg.News(attendee, d.cfg.Course.ID, e.Verdict.Lab, []labs.Verdict{e.Verdict})
+		}
+	}
+	for _, e := range fresh {
 		if lab := e.Verdict.Lab; !told[lab] {
 			told[lab] = true
 			if err := d.tell(ctx, attendee, lab); err != nil {
