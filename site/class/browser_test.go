@@ -122,7 +122,7 @@ func TestBoardInABrowser(t *testing.T) {
 	w.say("p000", "scale-it", verdict("answers", labs.Passed, ""), verdict("named", labs.Failing, "the port has no name"))
 	becomes(t, board, `document.querySelector('.room tr[data-id=p000] .in-way').textContent === 'the port has no name'`)
 	w.say("p000", "scale-it", verdict("answers", labs.Passed, ""), verdict("named", labs.Passed, ""), verdict("updated", labs.Failing, "nobody asked"))
-	becomes(t, board, `document.querySelectorAll('.room tr[data-id=p000] td.cell')[2].textContent === '✓passed'`)
+	becomes(t, board, `document.querySelectorAll('.room tr[data-id=p000] td[data-s]')[2].textContent === '✓passed'`)
 
 	require.NoError(t, chromedp.Do(board, chromedp.SendKeys(chromedp.CSS(`#message`), "Break at <b>ten</b>"), press(`.tell form:nth-of-type(1) button`)))
 	becomes(t, ada, `document.querySelector('#notices:not([hidden]) .text')?.textContent === 'Break at <b>ten</b>'`)

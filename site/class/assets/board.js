@@ -8,14 +8,14 @@ const table = one('table.room');
 
 // What each letter of a row's states looks like stands in the legend.
 const faces = Object.fromEntries(all('.legend [data-letter]').map((e) =>
-  [e.dataset.letter, { mark: one('.mark', e).textContent, word: one('.word', e).textContent }]));
+  [e.dataset.letter, { state: e.dataset.s, mark: one('.mark', e).textContent, word: one('.word', e).textContent }]));
 const titles = all('thead th.cell', table).map((th) => th.dataset.title);
 let medians = [];
 
 let rows;
 function index() {
   rows = new Map(all('tbody tr[data-id]', table).map((tr) =>
-    [tr.dataset.id, { tr, cells: all('td.cell', tr), roll: one(`.roll tr[data-id="${tr.dataset.id}"]`) }]));
+    [tr.dataset.id, { tr, cells: all('td[data-s]', tr), roll: one(`.roll tr[data-id="${tr.dataset.id}"]`) }]));
 }
 index();
 
@@ -37,11 +37,11 @@ function show(now) {
   tr.dataset.state = now.state;
   tr.toggleAttribute('data-stuck', Boolean(now.stuck));
   cells.forEach((td, i) => {
-    const letter = now.states[i];
-    if (td.dataset.s === letter) return;
-    td.dataset.s = letter;
-    put(one('.mark', td), faces[letter].mark);
-    put(one('.word', td), faces[letter].word);
+    const face = faces[now.states[i]];
+    if (td.dataset.s === face.state) return;
+    td.dataset.s = face.state;
+    put(one('i', td), face.mark);
+    put(one('b', td), face.word);
   });
   put(one('.status', tr), now.open ? 'page open' : now.entered ? 'no page open' : 'not in yet');
   put(one('.at-task', tr), now.now < 0 ? (now.solved === titles.length ? 'all solved' : '') : titles[now.now]);
