@@ -48,6 +48,8 @@ test: apps
 
 # An image with a shell, for pods that are broken in ways the sample app cannot be.
 KINDLAB_TEST_TOOLS ?= busybox:1.37
+# Istio's echo app, which speaks gRPC without a proxy. When it cannot be had, the test that needs it is skipped.
+KINDLAB_TEST_ECHO ?= istio/app:1.31.1
 E2E = $(CURDIR)/bin/e2e
 E2E_KINDLAB = KINDLAB_STATE=$(E2E)/state KINDLAB_WORK=$(E2E)/work KINDLAB_CLUSTER=kindlab-e2e KINDLAB_ATTENDEE=e2e bin/kindlab
 
@@ -57,13 +59,13 @@ define with-cluster
 @trap '$(E2E_KINDLAB) down' EXIT; set -e; \
 	$(E2E_KINDLAB) up $(COURSE) --no-site --mesh; \
 	registry=$$($(E2E_KINDLAB) status -o json | sed -n 's/.*"registry": "\(.*\)".*/\1/p'); \
-	docker image inspect $(KINDLAB_TEST_TOOLS) >/dev/null 2>&1 || docker pull $(KINDLAB_TEST_TOOLS); \
-	docker tag $(KINDLAB_TEST_TOOLS) $$registry/tools:1; \
-	docker push -q $$registry/tools:1; \
-	docker rmi $$registry/tools:1 >/dev/null; \
+	give() { { docker image inspect "$$1" >/dev/null 2>&1 || docker pull "$$1"; } && docker tag "$$1" $$registry/$$2 && \
+		docker push -q $$registry/$$2 && docker rmi $$registry/$$2 >/dev/null; }; \
+	give "$(KINDLAB_TEST_TOOLS)" tools:1; \
+	echo=; if give "$(KINDLAB_TEST_ECHO)" echo:1; then echo=$$registry/echo:1; fi; \
 	mkdir -p $(E2E)/tools; for t in kubectl helm; do ln -sf $(CURDIR)/bin/kindlab $(E2E)/tools/$$t; done; export PATH=$(E2E)/tools:$$PATH; \
 	gzip -dc provision/apps/gateway-api.yaml.gz | kubectl --kubeconfig $(E2E)/state/kube/kindlab-e2e.yaml apply --server-side -f - >/dev/null; \
-	export KINDLAB_TEST_KUBECONFIG=$(E2E)/state/kube/kindlab-e2e.yaml KINDLAB_TEST_HELLO=$$registry/hello:v1 KINDLAB_TEST_TOOLS=$$registry/tools:1; \
+	export KINDLAB_TEST_KUBECONFIG=$(E2E)/state/kube/kindlab-e2e.yaml KINDLAB_TEST_HELLO=$$registry/hello:v1 KINDLAB_TEST_TOOLS=$$registry/tools:1 KINDLAB_TEST_ECHO=$$echo; \
 	$(1)
 endef
 

@@ -257,6 +257,28 @@ func (l *Lab) Solution(task string) (script string, ok bool) {
 	return script, script != ""
 }
 
+// Shown is how a task can be done, for those who are shown it: what its author wrote
+// as the solution, else the commands of the page; "" when there is neither.
+func (l *Lab) Shown(task string) string {
+	if script, ok := l.Solution(task); ok {
+		return strings.TrimSpace(script)
+	}
+	t := l.Task(task)
+	if t == nil {
+		return ""
+	}
+	var parts []string
+	for _, b := range t.Blocks {
+		switch {
+		case b.Kind == Command && !b.NoRun:
+			parts = append(parts, strings.TrimSpace(b.Text))
+		case b.Kind == SaveAs:
+			parts = append(parts, fmt.Sprintf("cat > '%s' <<'EOF'\n%s\nEOF", b.File, strings.TrimRight(b.Text, "\n")))
+		}
+	}
+	return strings.Join(parts, "\n")
+}
+
 // A NearMiss is a shell script that almost does a check's task: wrong/<check>-<why>.sh.
 type NearMiss struct {
 	Check  string

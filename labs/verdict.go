@@ -1,6 +1,9 @@
 package labs
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // State is what a check says now.
 type State string
@@ -112,6 +115,12 @@ type Progress map[string]time.Time
 
 // Key is a check's key in Progress.
 func Key(lab, check string) string { return lab + "/" + check }
+
+// SplitKey is what Key was made of.
+func SplitKey(key string) (lab, check string) {
+	lab, check, _ = strings.Cut(key, "/")
+	return lab, check
+}
 
 // Task is when every check of the task had passed; ok is false before that, and
 // for a task that has no checks.

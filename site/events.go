@@ -100,6 +100,9 @@ func (s *Site) events(w http.ResponseWriter, r *http.Request) {
 func (s *Site) stream(w http.ResponseWriter, r *http.Request, wake <-chan struct{}, news func() []byte) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // for a proxy in front of a class
+	if r.Method == http.MethodHead {
+		return
+	}
 	out := http.NewResponseController(w)
 	beat := time.NewTicker(s.beat)
 	defer beat.Stop()

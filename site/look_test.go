@@ -36,7 +36,7 @@ func TestReadOnly(t *testing.T) {
 	w := demo(t)
 	w.say("scale-it", verdict("scaled", labs.Failing, "1 of 4 is ready"))
 	cfg := w.config()
-	cfg.Attendee = "Ada"
+	cfg.Attendee = func() string { return "Ada" }
 	cfg.Reset = func(context.Context, string, string, func(string)) error { t.Error("reset"); return nil }
 	s := newSite(t, cfg)
 	defer s.Follow("demo", "scale-it")()

@@ -101,7 +101,10 @@ func KubeconfigName(lab string) string { return "kindlab-" + lab + ".yaml" }
 // show renders a page whole before it sends the first byte, so that what goes
 // wrong in a template is an error and no half page.
 func (s *Site) show(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
-	p.Version, p.Base, p.Attendee, p.Back = s.cfg.Version, s.base, s.cfg.Attendee, s.back
+	p.Version, p.Base, p.Back = s.cfg.Version, s.base, s.back
+	if s.cfg.Attendee != nil {
+		p.Attendee = s.cfg.Attendee()
+	}
 	if err := s.tell(&p); err != nil {
 		s.log.ErrorContext(r.Context(), "showing the notices", "err", err)
 	}

@@ -49,8 +49,8 @@ type Config struct {
 	Place func(course, lab string) Place
 
 	// Attendee is how the pages call the attendee, when several share a server:
-	// then they say whose they are and offer to leave, by POST /out.
-	Attendee string
+	// then they say whose they are and offer to leave, by POST /out. It may be nil.
+	Attendee func() string
 
 	// Notices is what the instructor of a class tells the attendee; see [Site.Tell].
 	// It may be nil.

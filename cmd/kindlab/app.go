@@ -18,6 +18,7 @@ import (
 	"github.com/kindlab/kindlab/content"
 	"github.com/kindlab/kindlab/labs"
 	"github.com/kindlab/kindlab/provision"
+	"github.com/kindlab/kindlab/site/join"
 	"github.com/kindlab/kindlab/site/progress"
 	"golang.org/x/term"
 )
@@ -111,30 +112,9 @@ func courses() ([]string, error) {
 
 // loadCourse reads a built-in course by name, or the folder at a path.
 func loadCourse(name string) (*labs.Course, error) {
-	known, err := courses()
+	fsys, id, err := findCourse(name)
 	if err != nil {
 		return nil, err
-	}
-	var fsys fs.FS
-	id := name
-	if slices.Contains(known, name) {
-		if fsys, err = fs.Sub(content.Courses(), name); err != nil {
-			return nil, fmt.Errorf("reading course %s: %w", name, err)
-		}
-	} else {
-		info, err := os.Stat(name)
-		if err != nil || !info.IsDir() {
-			hint := "the courses are " + strings.Join(known, ", ") + "; a course of your own is named by its folder, such as ./my-course"
-			if near := labs.Nearest(name, known); near != "" {
-				hint = "did you mean " + near + "?"
-			}
-			return nil, &provision.Hinted{Err: fmt.Errorf("there is no course %q", name), Hint: hint}
-		}
-		abs, err := filepath.Abs(name)
-		if err != nil {
-			return nil, fmt.Errorf("finding course %s: %w", name, err)
-		}
-		id, fsys = filepath.Base(abs), os.DirFS(abs)
 	}
 	c, err := labs.Load(fsys, id)
 	if errors.Is(err, labs.ErrNotCourse) {
@@ -152,6 +132,33 @@ func loadCourse(name string) (*labs.Course, error) {
 	return c, nil
 }
 
+// findCourse finds the files of a built-in course by name, or of the folder at a path.
+func findCourse(name string) (fsys fs.FS, id string, err error) {
+	known, err := courses()
+	if err != nil {
+		return nil, "", err
+	}
+	if slices.Contains(known, name) {
+		if fsys, err = fs.Sub(content.Courses(), name); err != nil {
+			return nil, "", fmt.Errorf("reading course %s: %w", name, err)
+		}
+		return fsys, name, nil
+	}
+	info, err := os.Stat(name)
+	if err != nil || !info.IsDir() {
+		hint := "the courses are " + strings.Join(known, ", ") + "; a course of your own is named by its folder, such as ./my-course"
+		if near := labs.Nearest(name, known); near != "" {
+			hint = "did you mean " + near + "?"
+		}
+		return nil, "", &provision.Hinted{Err: fmt.Errorf("there is no course %q", name), Hint: hint}
+	}
+	abs, err := filepath.Abs(name)
+	if err != nil {
+		return nil, "", fmt.Errorf("finding course %s: %w", name, err)
+	}
+	return os.DirFS(abs), filepath.Base(abs), nil
+}
+
 // A session is a course with its environment and progress, for one attendee.
 type session struct {
 	*app
@@ -161,6 +168,8 @@ type session struct {
 	shared *checker.Watcher // by all labs and attendees
 	live   *engines
 	free   func(port int) bool // whether a port of the host may be drawn; nil for those that nothing listens on
+	joined *join.Place         // where this machine is in a class; nil when it cannot be
+	line   *hubLine            // to the hub of that class; nil when nothing is sent from here
 }
 
 func (s *session) close() { _ = s.store.Close() }
@@ -192,7 +201,7 @@ func (a *app) newSession(ctx context.Context, name string) (*session, error) {
 		_ = store.Close()
 		return nil, err
 	}
-	return &session{app: a, course: course, store: store, shared: checker.NewWatcher(), live: &engines{}, place: &provision.Environment{
+	return &session{app: a, course: course, store: store, shared: checker.NewWatcher(), live: &engines{}, joined: a.inClass(), place: &provision.Environment{
 		Cluster: a.cluster, State: a.state, Work: a.work, Attendee: a.me, Docker: docker, Report: a.reporter(),
 		NodeImage: first(a.env("KINDLAB_NODE_IMAGE"), provision.DefaultNodeImage),
 		Mesh:      provision.Mesh{Hub: a.env("KINDLAB_ISTIO_HUB"), Tag: a.env("KINDLAB_ISTIO_TAG")},

@@ -203,7 +203,7 @@ func (c *classroom) writeHandout(ctx context.Context) (file string, err error) {
 	if err != nil {
 		return "", err
 	}
-	out := class.Handout{Class: c.class.Name, Course: c.course.Title, Hub: c.url, Code: l.Code}
+	out := class.Handout{Class: c.class.Name, Course: c.course.Title, Hub: c.url, Code: l.Code, Machines: c.class.Isolation == labs.OwnMachine}
 	for _, m := range all {
 		// A link that was renewed on the board is not known here.
 		token := l.Tokens[m.ID]

@@ -44,12 +44,21 @@ func (c *classroom) serve(ctx context.Context, listen string, port int) error {
 		return err
 	}
 	roll := &rollCall{class: c}
-	hub, err := class.New(class.Config{
+	config := class.Config{
 		Class: c.class, Course: c.course, Store: c.store, Hosts: hostNames(listen), Log: c.logger(), Version: versions().Kindlab,
 		Pages:      func(p labs.Person) site.Config { return c.pagesOf(ctx, p) },
 		Kubeconfig: c.kubeconfig,
 		Ready:      func(id string) (bool, string) { return roll.ready(ctx, id) },
-	})
+	}
+	if c.class.Isolation == labs.OwnMachine {
+		files, _, err := findCourse(c.courseName)
+		if err != nil {
+			return err
+		}
+		// Whether a machine is there, the hub knows itself.
+		config.Machines, config.Files, config.Ready, config.Kubeconfig = c.store, files, nil, nil
+	}
+	hub, err := class.New(config)
 	if err != nil {
 		return err
 	}
@@ -146,9 +155,6 @@ type startedAt struct {
 }
 
 func (r *rollCall) ready(ctx context.Context, id string) (ok bool, missing string) {
-	if r.class.class.Isolation == labs.OwnMachine {
-		return true, ""
-	}
 	place := r.class.of(id, provision.Quiet{}).place
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -64,20 +64,25 @@ func (c *classroom) up(ctx context.Context) error {
 }
 
 // preflight refuses what this machine cannot carry.
-func (c *classroom) preflight(ctx context.Context, _ int) error {
+func (c *classroom) preflight(ctx context.Context, attendees int) error {
 	if c.class.Isolation == labs.OwnMachine || c.class.Kubeconfig != "" {
 		return nil // it is others who carry it
+	}
+	pods, err := provision.StartPods(c.course.Labs)
+	if err != nil {
+		return err
 	}
 	end := c.reporter().Begin("preflight")
 	place := c.place("", provision.Quiet{})
 	facts := provision.Look(ctx, c.docker, 0)
 	facts.Mesh, facts.Metrics = place.WantsMesh(c.course), place.WantsMetrics(c.course)
-	findings := provision.Judge(facts)
+	findings := append(provision.Judge(facts), provision.JudgeClass(facts, provision.ClassDemand{
+		Isolation: c.class.Isolation, Attendees: attendees, Pods: pods, Mesh: facts.Mesh, Metrics: facts.Metrics})...)
 	if ctx.Err() != nil {
 		end("", ctx.Err())
 		return ctx.Err()
 	}
-	err := failed(findings)
+	err = failed(findings)
 	end("", err)
 	c.writeFindings(findings, false)
 	if err != nil {

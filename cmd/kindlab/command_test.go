@@ -46,11 +46,15 @@ func TestCommands(t *testing.T) {
 			// A full disk is a small one of our own, in a mount namespace.
 			return cond == "mount" && exec.Command("unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt").Run() == nil, nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits,
-			"taken": taken,
-		},
+		Cmds: commands(),
 	})
+}
+
+// commands are what scripts have beside the usual.
+func commands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
+	all := hubs()
+	all["exits"], all["taken"] = exits, taken
+	return all
 }
 
 // exits CODE COMMAND… runs a command that must end with the code.

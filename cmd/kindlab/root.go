@@ -46,9 +46,9 @@ Exit codes: 0 solved, 1 not solved yet, 2 could not run.`,
 			root.AddCommand(c)
 		}
 	}
-	in("learn", newCheck(a), newAnswer(a), newStatus(a), newReset(a), newSolve(a), newShell(a), newTool(a, toolKubectl), newTool(a, toolHelm))
+	in("learn", newCheck(a), newAnswer(a), newStatus(a), newReset(a), newSolve(a), newShell(a), newTool(a, toolKubectl), newTool(a, toolHelm), newJoin(a), newLeave(a))
 	in("place", newUp(a), newDown(a), newDoctor(a), newVersion(a))
-	in("teach", newClass(a))
+	in("teach", newClass(a), newMachine(a))
 	in("write", newCourse(a))
 	root.SetFlagErrorFunc(usageError)
 	hintUsage(root)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -26,6 +27,9 @@ func newStatus(a *app) *cobra.Command {
 				return err
 			}
 			st := statusResult{Course: s.course.ID, Title: s.course.Title, Labs: labStatuses(s.course, p), Running: s.place.Running(ctx)}
+			if st.Class, err = s.hubStatus(ctx); err != nil {
+				return err
+			}
 			if a.output == "json" {
 				return a.writeJSON(st)
 			}
@@ -42,6 +46,24 @@ type statusResult struct {
 	Title   string            `json:"title"`
 	Labs    []labStatus       `json:"labs"`
 	Running provision.Running `json:"running"`
+	Class   *hubStatus        `json:"class,omitempty"`
+}
+
+// hubStatus is where this machine is in a class, and what the hub has not heard yet.
+type hubStatus struct {
+	Class   string `json:"class"`
+	Name    string `json:"name"`
+	Hub     string `json:"hub"`
+	Course  string `json:"course"`
+	Waiting int    `json:"waiting"`
+}
+
+func (s *session) hubStatus(ctx context.Context) (*hubStatus, error) {
+	if !s.joined.Joined() {
+		return nil, nil
+	}
+	waiting, _, err := s.store.CountWaiting(ctx)
+	return &hubStatus{s.joined.Class, s.joined.Name, s.joined.Hub, s.joined.Course, waiting}, err
 }
 
 type labStatus struct {
@@ -93,5 +115,12 @@ func (a *app) writeStatus(st statusResult) {
 	}
 	for _, r := range []struct{ name, is string }{{"Docker", st.Running.Docker}, {"cluster", st.Running.Cluster}, {"registry", st.Running.Registry}, {"mesh", mesh}, {"metrics", st.Running.Metrics}} {
 		fmt.Fprintf(a.out, "%-10s %s\n", r.name, clean(r.is))
+	}
+	if c := st.Class; c != nil {
+		waits := ""
+		if c.Waiting > 0 {
+			waits = fmt.Sprintf("; %s, sent while `kindlab up` runs", count(c.Waiting, "verdict waits", "verdicts wait"))
+		}
+		fmt.Fprintf(a.out, "%-10s %s\n", "class", clean(fmt.Sprintf("%s at %s, as %s%s", c.Class, c.Hub, c.Name, waits)))
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/kindlab/kindlab/labs"
 	"github.com/kindlab/kindlab/provision"
 	"github.com/kindlab/kindlab/site"
+	"github.com/kindlab/kindlab/site/join"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -74,7 +75,11 @@ built-in course, or a folder. Without it, the last one is meant.`,
 			return a.up(cmd.Context(), name, o)
 		},
 	}
-	f := c.Flags()
+	o.flags(c.Flags())
+	return c
+}
+
+func (o *upOptions) flags(f *pflag.FlagSet) {
 	f.IntVar(&o.port, "port", sitePort, "port of the pages; the next free one when it is taken")
 	f.StringVar(&o.listen, "listen", "127.0.0.1", "address that the pages are served on")
 	f.BoolVar(&o.noSite, "no-site", false, "make everything and end")
@@ -82,7 +87,6 @@ built-in course, or a folder. Without it, the last one is meant.`,
 	f.Lookup("mesh").NoOptDefVal = "sidecar"
 	f.BoolVar(&o.made.metrics, "metrics", false, "make a mesh and Prometheus too, though no lab of the course needs them")
 	o.made.flags(f)
-	return c
 }
 
 func (a *app) up(ctx context.Context, name string, o upOptions) error {
@@ -168,13 +172,20 @@ func (s *session) converge(ctx context.Context) error {
 
 // serve serves the pages until ctx ends.
 func (s *session) serve(ctx context.Context, o upOptions, started time.Time) error {
+	s.line = s.openLine(s.logger())
 	pages, err := s.site(ctx, o.listen)
 	if err != nil {
 		return err
 	}
+	if s.line != nil {
+		defer s.runLine(ctx, pages)()
+	}
 	err = s.serveOn(ctx, pages, o.listen, o.port, "kindlab up --port 9000", func(url string) {
 		fmt.Fprintf(s.err, "\nReady after %s. Open %s\n", took(time.Since(started)), s.paint(bold, url+"/"+s.course.ID+"/"))
 		fmt.Fprintf(s.err, "Commands go into another terminal: %s shell. Ctrl-C ends the pages; the cluster stays.\n", callMe())
+		if s.line != nil {
+			fmt.Fprintf(s.err, "Your verdicts go to the class %s, where you are %s.\n", clean(s.joined.Class), clean(s.joined.Name))
+		}
 	})
 	if err == nil {
 		fmt.Fprintln(s.err, "\nThe pages are closed. Go on with `kindlab up`; remove everything with `kindlab down`.")
@@ -234,6 +245,9 @@ func (s *session) site(ctx context.Context, listen string) (*site.Site, error) {
 	}
 	config := s.pages(ctx, all)
 	config.Hosts = hostNames(listen)
+	if s.line != nil {
+		config.Notices = s.line.notices
+	}
 	return site.New(config)
 }
 
@@ -387,8 +401,19 @@ func (s *session) engine(ctx context.Context, id string) (*checker.Engine, error
 	})
 }
 
-// record keeps what passed.
+// record keeps what passed, and what the hub of a class is to hear.
 func (s *session) record(ctx context.Context, vs []labs.Verdict) error {
+	if s.sends() {
+		short := make([]labs.Verdict, len(vs))
+		for i, v := range vs {
+			short[i] = join.Trim(v, join.MostText)
+		}
+		news, err := s.store.Queue(ctx, s.me, s.course.ID, short)
+		if news && s.line != nil {
+			s.line.sender.Wake()
+		}
+		return err
+	}
 	for _, v := range vs {
 		if v.State == labs.Passed {
 			if err := s.store.Pass(ctx, s.me, s.course.ID, v.Lab, v.Check, v.At); err != nil {

@@ -137,7 +137,7 @@ function listen() {
 
 // In a class a link can be revoked: then the server leads elsewhere.
 async function shutOut() {
-  const r = await fetch(location.href, { redirect: 'manual' }).catch(() => null);
+  const r = await fetch(location.href, { redirect: 'manual', headers: { Accept: 'text/html' } }).catch(() => null);
   if (r?.type === 'opaqueredirect') location.reload();
 }
 

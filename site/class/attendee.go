@@ -16,10 +16,8 @@ const mostPages = 30
 // newSite is an attendee's own pages. The hub is locked.
 func (h *Hub) newSite(p *person) (*site.Site, error) {
 	cfg := h.cfg.Pages(p.member.Person)
-	cfg.Look, cfg.Hosts, cfg.Attendee = h.look, h.cfg.Hosts, p.member.Name
-	if cfg.Attendee == "" {
-		cfg.Attendee = p.id
-	}
+	cfg.Look, cfg.Hosts = h.look, h.cfg.Hosts
+	cfg.Attendee = func() string { h.mu.Lock(); defer h.mu.Unlock(); return p.called().Name }
 	p.lab = cfg.Lab
 	cfg.Notices = func() site.Notices { return h.notices(p) }
 	watch := cfg.Watch

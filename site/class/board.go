@@ -232,6 +232,7 @@ type attendeeCheck struct {
 	State    labs.State
 	Lines    []string
 	Why      []labs.Section
+	Again    string // what came of asking their machine again; empty when it was not asked
 }
 
 // boardAttendee shows what is known of one attendee.
@@ -248,6 +249,7 @@ func (h *Hub) boardAttendee(w http.ResponseWriter, r *http.Request, _ *person) {
 			own[l.ID] = l
 		}
 	}
+	again := h.askedAgain(r.Context(), p.id)
 	h.mu.Lock()
 	h.consider()
 	v := attendeeView{Row: h.rowView(p), Pages: pagesOf(p.id)}
@@ -268,7 +270,9 @@ func (h *Hub) boardAttendee(w http.ResponseWriter, r *http.Request, _ *person) {
 				at.Took = length(took[i])
 			}
 			for _, c := range t.Checks {
-				at.Checks = append(at.Checks, p.checkView(own[l.ID], c))
+				view := p.checkView(own[l.ID], c)
+				view.Again = again[labs.Key(l.ID, c.ID)]
+				at.Checks = append(at.Checks, view)
 			}
 			al.Tasks = append(al.Tasks, at)
 		}

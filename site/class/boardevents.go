@@ -41,6 +41,11 @@ const (
 // boardEvents streams what changes on the board: all rows at once, then those that
 // changed. News that come quickly are sent together.
 func (h *Hub) boardEvents(w http.ResponseWriter, r *http.Request, _ *person) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no")
+	if r.Method == http.MethodHead {
+		return
+	}
 	wake := make(chan struct{}, 1)
 	h.mu.Lock()
 	h.room.boards[wake] = true
@@ -48,15 +53,13 @@ func (h *Hub) boardEvents(w http.ResponseWriter, r *http.Request, _ *person) {
 	defer func() { h.mu.Lock(); defer h.mu.Unlock(); delete(h.room.boards, wake) }()
 	go h.callRoll()
 
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no")
 	out := http.NewResponseController(w)
 	beat := time.NewTicker(boardBeat)
 	defer beat.Stop()
-	seen, last := -1, ""
+	seen, tables, last := -1, -1, ""
 	message := []byte("retry: 2000\n")
 	for {
-		news, parts, err := h.newsSince(seen, last)
+		news, parts, err := h.newsSince(seen, tables, last)
 		switch {
 		case err != nil:
 			h.log.WarnContext(r.Context(), "sending the board", "err", err)
@@ -69,7 +72,7 @@ func (h *Hub) boardEvents(w http.ResponseWriter, r *http.Request, _ *person) {
 				return
 			}
 			message = fmt.Appendf(message, "event: board\ndata: %s\n\n", data)
-			seen, last = news.version, parts
+			seen, tables, last = news.version, news.Tables, parts
 		}
 		_ = out.SetWriteDeadline(time.Now().Add(2 * boardBeat))
 		if _, err := w.Write(message); err != nil || out.Flush() != nil {
@@ -101,27 +104,27 @@ type versionedNews struct {
 }
 
 // newsSince is what changed since a version of the room; nil when nothing did.
-// last is what the parts were then.
-func (h *Hub) newsSince(version int, last string) (*versionedNews, string, error) {
+// tables and last are what they were then. When others are listed now, all is news.
+func (h *Hub) newsSince(version, tables int, last string) (*versionedNews, string, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.room.version == version {
 		return nil, last, nil
 	}
-	var b strings.Builder
-	if err := h.pages["board"].ExecuteTemplate(&b, "parts", h.partsNow()); err != nil {
+	parts, err := h.partsHTML()
+	if err != nil {
 		return nil, last, err
 	}
 	n := &versionedNews{boardNews{Rows: []rowNews{}, Tables: h.room.tables}, h.room.version}
-	if b.String() != last {
-		n.Parts = b.String()
+	if parts != last {
+		n.Parts = parts
 	}
 	for _, d := range h.room.medians {
 		n.Medians = append(n.Medians, d.Milliseconds())
 	}
 	for _, id := range h.order {
 		r := &h.people[id].row
-		if r.version <= version {
+		if r.version <= version && h.room.tables == tables {
 			continue
 		}
 		row := rowNews{ID: id, States: r.states, Now: r.now, State: string(r.state), That: r.that, Why: r.why,
@@ -137,5 +140,18 @@ func (h *Hub) newsSince(version int, last string) (*versionedNews, string, error
 		}
 		n.Rows = append(n.Rows, row)
 	}
-	return n, b.String(), nil
+	return n, parts, nil
+}
+
+// partsHTML is what boards have besides their table, made once for all boards. The
+// hub is locked.
+func (h *Hub) partsHTML() (string, error) {
+	if h.room.html == "" || h.room.htmlAt != h.room.version {
+		var b strings.Builder
+		if err := h.pages["board"].ExecuteTemplate(&b, "parts", h.partsNow()); err != nil {
+			return "", err
+		}
+		h.room.html, h.room.htmlAt = b.String(), h.room.version
+	}
+	return h.room.html, nil
 }

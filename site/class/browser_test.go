@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kindlab/kindlab/labs"
+	"github.com/kindlab/kindlab/site/progress"
 )
 
 const chromium = "/usr/bin/chromium"
@@ -83,6 +84,11 @@ func becomes(t *testing.T, ctx context.Context, js string) {
 	}, 10*time.Second, 50*time.Millisecond, js)
 }
 
+// press presses a button, wherever smooth scrolling has it now.
+func press(css string) chromedp.Action[chromedp.Void] {
+	return chromedp.Evaluate[chromedp.Void]("document.querySelector('" + css + "').click()")
+}
+
 // serve serves a hub on a free port, and gives links into it.
 func serve(t *testing.T, w *world, h *Hub) (link func(id string, instructor bool) string) {
 	server := httptest.NewServer(h)
@@ -107,7 +113,7 @@ func TestBoardInABrowser(t *testing.T) {
 
 	ada := open(t)
 	require.NoError(t, chromedp.Do(ada, chromedp.EmulateViewport(720, 900), chromedp.Navigate(link("p000", false)),
-		chromedp.Navigate(strings.SplitAfter(link("p001", false), "/in/")[0][:len(strings.SplitAfter(link("p001", false), "/in/")[0])-4]+"/demo/scale-it/")))
+		chromedp.Evaluate[chromedp.Void](`location.assign('/demo/scale-it/')`)))
 	becomes(t, board, `document.querySelector('.room tr[data-id=p000] .status').textContent === 'page open'`)
 	becomes(t, board, `document.querySelector('.roll tr[data-id=p000] .open').textContent === '✓ 1'`)
 	becomes(t, board, `document.querySelector('.roll tr[data-id=p000] .ready').textContent.includes('ready node v1.36')`)
@@ -117,16 +123,25 @@ func TestBoardInABrowser(t *testing.T) {
 	w.say("p000", "scale-it", verdict("answers", labs.Passed, ""), verdict("named", labs.Passed, ""), verdict("updated", labs.Failing, "nobody asked"))
 	becomes(t, board, `document.querySelectorAll('.room tr[data-id=p000] td.cell')[2].textContent === '✓passed'`)
 
-	require.NoError(t, chromedp.Do(board, chromedp.SendKeys(chromedp.CSS(`#text`), "Break at <b>ten</b>"), chromedp.Click(chromedp.CSS(`.tell form:nth-of-type(1) button`))))
+	require.NoError(t, chromedp.Do(board, chromedp.SendKeys(chromedp.CSS(`#message`), "Break at <b>ten</b>"), press(`.tell form:nth-of-type(1) button`)))
 	becomes(t, ada, `document.querySelector('#notices:not([hidden]) .text')?.textContent === 'Break at <b>ten</b>'`)
 	becomes(t, board, `document.querySelector('.toldnow q')?.textContent === 'Break at <b>ten</b>'`)
-	require.NoError(t, chromedp.Do(board, chromedp.Click(chromedp.CSS(`.tell form:nth-of-type(2) button`))))
+	require.NoError(t, chromedp.Do(board, press(`.tell form:nth-of-type(2) button`)))
 	becomes(t, ada, `/^(10:00|9:5\d) left$/.test(document.querySelector('#notices .countdown strong')?.textContent)`)
-	require.NoError(t, chromedp.Do(ada, chromedp.Click(chromedp.CSS(`#notices .seen`))))
+	require.NoError(t, chromedp.Do(ada, press(`#notices .seen`)))
 	becomes(t, ada, `document.querySelector('#notices .message').hidden`)
 	script[chromedp.Void](t, board, `document.querySelector('#task').value = 'scale-it/run-more-copies'; document.querySelector('#to').value = 'p000'`)
-	require.NoError(t, chromedp.Do(board, chromedp.Click(chromedp.CSS(`.tell form:nth-of-type(3) button`))))
+	require.NoError(t, chromedp.Do(board, press(`.tell form:nth-of-type(3) button`)))
 	becomes(t, ada, `document.querySelector('.handed[data-task=run-more-copies] code')?.textContent.includes('--replicas=secret-of-p000')`)
+	assert.True(t, script[bool](t, board, `window.same`), "without a reload")
+
+	// Somebody is added while the instructor types.
+	require.NoError(t, chromedp.Do(board, chromedp.SendKeys(chromedp.CSS(`#message`), "half a mess")))
+	require.NoError(t, w.store.ChangeMember(t.Context(), "late", func(m *progress.Member) error { m.Name = "Late Larry"; return nil }))
+	becomes(t, board, `document.querySelector('.room tr[data-id=late] .status')?.textContent === 'not in yet'`)
+	assert.Equal(t, "half a mess", script[string](t, board, `document.querySelector('#message').value`))
+	w.say("p000", "scale-it", verdict("updated", labs.Failing, "3 requests were lost"))
+	becomes(t, board, `document.querySelector('.room tr[data-id=p000] .in-way').textContent === '3 requests were lost'`)
 	assert.True(t, script[bool](t, board, `window.same`), "without a reload")
 
 	require.NoError(t, Revoke(t.Context(), w.store, "p000"))
@@ -145,7 +160,8 @@ func TestNothingIsWiderThanTheWindow(t *testing.T) {
 		for _, path := range []string{"/board/", "/board/attendees/p007/", "/board/attendees/p006/pages/demo/scale-it/"} {
 			script[chromedp.Void](t, ctx, `location.assign('`+path+`')`)
 			becomes(t, ctx, `location.pathname === '`+path+`' && document.readyState === 'complete'`)
-			assert.LessOrEqual(t, script[int64](t, ctx, `document.documentElement.scrollWidth`), width, "%s at %d", path, width)
+			wide := script[string](t, ctx, `[...document.querySelectorAll('main *')].filter((e) => e.getBoundingClientRect().right > innerWidth && !e.closest('.wide')).map((e) => e.outerHTML.slice(0, 90)).join('; ')`)
+			assert.LessOrEqual(t, script[int64](t, ctx, `document.documentElement.scrollWidth`), width, "%s at %d: %s", path, width, wide)
 		}
 	}
 }
@@ -189,6 +205,7 @@ func TestShots(t *testing.T) {
 	}
 	shoot("board-full", base+"/board/", 1366, 900, "light", true)
 	shoot("board-phone-full", base+"/board/", 390, 844, "light", true)
+	shoot("board-phone-tasks", base+"/board/#tasks", 390, 844, "light", false)
 	shoot("board-big", base+"/board/", 1920, 1080, "dark", false)
 	shoot("attendee", base+"/board/attendees/p000/", 1024, 900, "light", true)
 	shoot("looked", base+"/board/attendees/p000/pages/demo/scale-it/", 1366, 900, "light", false)

@@ -22,8 +22,8 @@ type obstacle struct {
 // A cluster is a cause that several attendees have.
 type cluster struct {
 	Check  string
-	That   string
-	Text   string // the words that all have; "…" for those that differ
+	That   string // what must be true
+	Text   string // what is in the way: the words that all have; "…" for those that differ
 	State  labs.State
 	Who    []string
 	Stuck  int // how many of them are slow
@@ -46,6 +46,7 @@ func clusters(stops []obstacle) []cluster {
 	})
 	type group struct {
 		first, common []string // words of the first cause, and those that all have
+		that          []string // of what must be true, the words that all have
 		cluster
 	}
 	var groups []*group
@@ -61,10 +62,10 @@ func clusters(stops []obstacle) []cluster {
 			}
 		}
 		if into == nil {
-			into = &group{words, words, cluster{Check: s.check, That: s.that, State: s.state, Column: s.column}}
+			into = &group{words, words, wordsOf(s.that), cluster{Check: s.check, State: s.state, Column: s.column}}
 			groups = append(groups, into)
 		}
-		into.common = merge(into.common, words)
+		into.common, into.that = merge(into.common, words), merge(into.that, wordsOf(s.that))
 		into.Who = append(into.Who, s.who)
 		if s.stuck {
 			into.Stuck++
@@ -72,7 +73,7 @@ func clusters(stops []obstacle) []cluster {
 	}
 	out := make([]cluster, len(groups))
 	for i, g := range groups {
-		g.Text = textOf(g.common)
+		g.Text, g.That = textOf(g.common), textOf(g.that)
 		out[i] = g.cluster
 	}
 	slices.SortStableFunc(out, func(a, b cluster) int {

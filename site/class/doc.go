@@ -4,6 +4,7 @@
 //	GET  /in, POST /in              come in by class code and name
 //	GET  /in/{token}                come in by a personal link
 //	POST /out                       leave
+//	GET, POST /me/name              the name of whoever sits on a seat without one
 //	GET  /me/kubeconfig/{lab}       the attendee's kubeconfig
 //	GET  /board/                    the room, for instructors; see routes for what is below it
 //	     everything else            the attendee's own pages, as package site has them

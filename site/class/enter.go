@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/kindlab/kindlab/labs"
@@ -154,11 +155,13 @@ func (h *Hub) takePlace(ctx context.Context, name string) (pass, error) {
 		if m.Removed || m.Instructor || !m.Entered.IsZero() || m.Name != "" && m.Name != name && id != listed {
 			return errTaken
 		}
+		if m.Name == "" {
+			// A seat has a card with a link: whoever is given it is somebody else.
+			m.Name, m.Token = name, nil
+			m.Generation++
+		}
 		in = pass{m.ID, false, m.Generation, h.now()}
 		m.Entered = h.now()
-		if m.Name == "" {
-			m.Name = name
-		}
 		return nil
 	})
 	if errors.Is(err, errTaken) {
@@ -172,13 +175,12 @@ func (h *Hub) takePlace(ctx context.Context, name string) (pass, error) {
 // placeOf looks for the place of somebody who says a name: the one that is listed
 // under it, or a free seat. It refuses a name that somebody has come in with.
 func (h *Hub) placeOf(name string) (listed, free string, err error) {
+	other := h.freeName(name)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	names := map[string]bool{}
 	var same *person
-	for _, id := range h.order {
+	for _, id := range slices.Backward(h.order) { // cards are handed out from the first on
 		p := h.people[id]
-		names[strings.ToLower(p.member.Name)] = true
 		switch {
 		case p.member.Name == "" && p.member.Entered.IsZero() && free == "":
 			free = id
@@ -186,28 +188,16 @@ func (h *Hub) placeOf(name string) (listed, free string, err error) {
 			same = p
 		}
 	}
-	_, onList := h.cfg.Class.Attendee(idOf(same))
 	switch {
 	case same == nil:
 		return "", free, nil
 	case same.member.Entered.IsZero():
 		return same.id, "", nil
-	case onList && free == "" && h.cfg.Class.Isolation != labs.OwnMachine:
+	case free == "" && h.cfg.Class.Isolation != labs.OwnMachine:
 		return "", "", &refusal{why: fmt.Sprintf("%s is in already. If that is you, use your personal link, or ask your instructor for a new one.", same.member.Name)}
 	}
-	for n := 2; ; n++ {
-		if other := fmt.Sprintf("%s (%d)", name, n); !names[strings.ToLower(other)] {
-			return "", "", &refusal{name: other, why: fmt.Sprintf("%s is in already. If that is you, use your personal link, or ask your instructor for a new one. "+
-				"If you are another, come in as %s.", same.member.Name, other)}
-		}
-	}
-}
-
-func idOf(p *person) string {
-	if p == nil {
-		return ""
-	}
-	return p.id
+	return "", "", &refusal{name: other, why: fmt.Sprintf("%s is in already. If that is you, use your personal link, or ask your instructor for a new one. "+
+		"If you are another, come in as %s.", same.member.Name, other)}
 }
 
 // isTaken reports whether somebody has or had an id.
@@ -236,7 +226,26 @@ func (h *Hub) hasSeats() bool {
 
 // enterByLink lets in by a personal link.
 func (h *Hub) enterByLink(w http.ResponseWriter, r *http.Request, _ *person) {
-	hash := sha256.Sum256([]byte(r.PathValue("token")))
+	p, err := h.byLink(r, r.PathValue("token"))
+	switch {
+	case errors.Is(err, errGuesses):
+		w.Header().Set("Retry-After", "5")
+		h.say(w, r, http.StatusTooManyRequests, "Too many wrong links", "Wait a few seconds, then try again.")
+	case errors.Is(err, errTaken):
+		h.say(w, r, http.StatusForbidden, "This link is not valid", "It was mistyped, or there is a newer one. Ask your instructor.")
+	case err != nil:
+		h.fail(w, r, err)
+	default:
+		h.letIn(w, r, p)
+	}
+}
+
+// errGuesses says that there were too many wrong guesses to look at this one.
+var errGuesses = errors.New("too many wrong guesses")
+
+// byLink is who comes by a personal link; errTaken when it is not valid.
+func (h *Hub) byLink(r *http.Request, token string) (pass, error) {
+	hash := sha256.Sum256([]byte(token))
 	p := h.byToken(hash[:])
 	if p == nil { // it may be new: another process makes them
 		looked, _ := h.guesses.guess(r, h.now(), func() bool {
@@ -247,43 +256,109 @@ func (h *Hub) enterByLink(w http.ResponseWriter, r *http.Request, _ *person) {
 			return p != nil
 		})
 		if !looked {
-			w.Header().Set("Retry-After", "5")
-			h.say(w, r, http.StatusTooManyRequests, "Too many wrong links", "Wait a few seconds, then try again.")
-			return
+			return pass{}, errGuesses
 		}
 	}
-	generation := 0
-	err := errTaken
-	if p != nil {
-		err = h.change(r.Context(), p.id, func(m *progress.Member) error {
-			if m.Removed || !bytes.Equal(m.Token, hash[:]) {
-				return errTaken
-			}
-			generation = m.Generation
-			if m.Entered.IsZero() {
-				m.Entered = h.now()
-			}
-			return nil
-		})
+	if p == nil {
+		return pass{}, errTaken
 	}
-	switch {
-	case errors.Is(err, errTaken):
-		h.say(w, r, http.StatusForbidden, "This link is not valid", "It was mistyped, or there is a newer one. Ask your instructor.")
-	case err != nil:
-		h.fail(w, r, err)
-	default:
-		h.letIn(w, r, pass{p.id, p.instructor, generation, h.now()})
+	return h.enterAs(r.Context(), p, hash[:])
+}
+
+// enterAs is the pass of a person whose link is valid, and notes that they came in.
+// The second time there is nothing to note: a full disk shuts nobody out.
+func (h *Hub) enterAs(ctx context.Context, p *person, hash []byte) (in pass, err error) {
+	take := func(m *progress.Member) error {
+		if m.Removed || !bytes.Equal(m.Token, hash) {
+			return errTaken
+		}
+		in = pass{p.id, p.instructor, m.Generation, h.now()}
+		if m.Entered.IsZero() {
+			m.Entered = h.now()
+		}
+		return nil
 	}
+	if err := h.readPeople(); err != nil { // it may have been revoked a moment ago
+		return in, err
+	}
+	h.mu.Lock()
+	known := p.member
+	h.mu.Unlock()
+	if known.Entered.IsZero() {
+		err = h.change(ctx, p.id, take)
+	} else {
+		err = take(&known)
+	}
+	return in, err
 }
 
 // letIn begins a session.
 func (h *Hub) letIn(w http.ResponseWriter, r *http.Request, p pass) {
 	h.seal.give(w, r, p)
 	to := "/" + h.cfg.Course.ID + "/"
-	if p.instructor {
+	h.mu.Lock()
+	who := h.people[p.id]
+	nameless := who != nil && who.member.Name == ""
+	h.mu.Unlock()
+	switch {
+	case p.instructor:
 		to = "/board/"
+	case nameless:
+		to = "/me/name"
 	}
 	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
+// nameForm asks for the name of whoever came in by the link of a seat.
+func (h *Hub) nameForm(w http.ResponseWriter, r *http.Request, _ *person) {
+	h.show(w, r, http.StatusOK, "name", "Your name", entrance{Course: h.cfg.Course.Title})
+}
+
+// giveName gives a seat the name of whoever sits there.
+func (h *Hub) giveName(w http.ResponseWriter, r *http.Request, p *person) {
+	if !h.form(w, r) {
+		return
+	}
+	h.entering.Lock()
+	defer h.entering.Unlock()
+	name, err := labs.PersonName(r.PostForm.Get("name"))
+	refuse := func(status int, name, problem string) {
+		h.show(w, r, status, "name", "Your name", entrance{Course: h.cfg.Course.Title, Name: short(name), Problem: problem})
+	}
+	if err != nil {
+		refuse(http.StatusBadRequest, r.PostForm.Get("name"), "Type your name: "+err.Error()+".")
+		return
+	}
+	if other := h.freeName(name); other != name {
+		refuse(http.StatusConflict, other, fmt.Sprintf("There is a %s already: be %s, or type another name.", name, other))
+		return
+	}
+	err = h.change(r.Context(), p.id, func(m *progress.Member) error {
+		if m.Name != "" {
+			return errTaken
+		}
+		m.Name = name
+		return nil
+	})
+	if err != nil && !errors.Is(err, errTaken) {
+		h.fail(w, r, err)
+		return
+	}
+	http.Redirect(w, r, "/"+h.cfg.Course.ID+"/", http.StatusSeeOther)
+}
+
+// freeName is the name, with a number when somebody has it.
+func (h *Hub) freeName(name string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	taken := func(name string) bool {
+		return slices.ContainsFunc(h.order, func(id string) bool { return strings.EqualFold(h.people[id].member.Name, name) })
+	}
+	try := name
+	for n := 2; taken(try); n++ {
+		try = fmt.Sprintf("%s (%d)", name, n)
+	}
+	return try
 }
 
 // leave ends a session in this browser.

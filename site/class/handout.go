@@ -25,6 +25,8 @@ type Handout struct {
 	Hub    string // the hub's address, such as http://192.168.1.10:8480
 	Code   string // of the class; empty for none
 	Links  []Link
+
+	Machines bool // attendees join with a machine of their own
 }
 
 // A card is a link with its QR code.

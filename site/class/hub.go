@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/kindlab/kindlab/labs"
 	"github.com/kindlab/kindlab/site"
+	"github.com/kindlab/kindlab/site/join"
 	"github.com/kindlab/kindlab/site/progress"
 )
 
@@ -31,6 +33,12 @@ type Config struct {
 
 	// Ready is whether an attendee's environment is there, for the roll-call. It may be nil.
 	Ready func(attendee string) (ok bool, detail string)
+
+	// Machines keeps what attendees' own machines bring; nil when none may join.
+	Machines join.Store
+
+	// Files are the course's, for machines that do not have it. It may be nil.
+	Files fs.FS
 
 	Hosts   []string         // names that the hub answers to beside those of the loopback
 	Now     func() time.Time // nil for time.Now
@@ -57,6 +65,7 @@ type Hub struct {
 	pages   map[string]*template.Template
 	columns []column
 	guesses *limiter
+	desk    *join.Desk // nil when no machines may join
 	handler http.Handler
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
@@ -84,7 +93,7 @@ func New(cfg Config) (*Hub, error) {
 	if cfg.Class == nil || cfg.Course == nil || cfg.Store == nil || cfg.Pages == nil {
 		return nil, errors.New("making the hub: Config needs Class, Course, Store and Pages")
 	}
-	for _, taken := range []string{"in", "out", "me", "board"} {
+	for _, taken := range []string{"in", "out", "me", "board", "machine"} {
 		if cfg.Course.ID == taken {
 			return nil, fmt.Errorf("making the hub: a course cannot be called %q: the hub has a page of that name", taken)
 		}
@@ -124,6 +133,9 @@ func (h *Hub) start() error {
 	}
 	h.room.boards = map[chan struct{}]bool{}
 	if err := h.readPeople(); err != nil {
+		return err
+	}
+	if err := h.openDesk(); err != nil {
 		return err
 	}
 	h.handler = site.Guard(h.cfg.Hosts, h.mux())

@@ -1,6 +1,8 @@
 package class
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"testing"
 	"time"
@@ -153,4 +155,76 @@ func TestRestart(t *testing.T) {
 	assert.Contains(t, page, "Break at ten", "the session holds, and what was told")
 	assert.Contains(t, page, "Lunch")
 	assert.Contains(t, page, "kubectl scale deployment hello --replicas="+replicas("ada")+"\nkubectl get pods")
+}
+
+func TestSeats(t *testing.T) {
+	w := newWorld(t)
+	w.class.Attendees = labs.Seats(3)
+	h := w.hub()
+	code, err := NewCode(t.Context(), w.store)
+	require.NoError(t, err)
+	tokens := map[string]string{}
+	for _, p := range w.class.Attendees {
+		tokens[p.ID], err = Invite(t.Context(), w.store, p, false)
+		require.NoError(t, err)
+	}
+	byCode := &visitor{t: t, h: h}
+	require.Equal(t, 303, byCode.do("POST", "/in", "code", code, "name", "Ada").Code)
+	assert.Contains(t, byCode.do("GET", "/demo/scale-it/").Body.String(), replicas("seat-03"), "the last seat: the first cards are handed out")
+	card := &visitor{t: t, h: h}
+	assert.Equal(t, 403, card.do("GET", "/in/"+tokens["seat-03"]).Code, "the card of a seat that is taken")
+
+	assert.Equal(t, "/me/name", card.do("GET", "/in/"+tokens["seat-01"]).Header().Get("Location"))
+	assert.Contains(t, card.do("GET", "/me/name").Body.String(), "What is your name?")
+	assert.Equal(t, 400, card.do("POST", "/me/name", "name", "\u200b").Code)
+	r := card.do("POST", "/me/name", "name", "ADA")
+	assert.Equal(t, 409, r.Code)
+	assert.Contains(t, r.Body.String(), `value="ADA (2)"`)
+	require.Equal(t, 303, card.do("POST", "/me/name", "name", "ADA (2)").Code)
+	page := card.do("GET", "/demo/scale-it/").Body.String()
+	assert.Contains(t, page, replicas("seat-01"))
+	assert.Contains(t, page, "ADA (2)")
+	assert.Equal(t, "/demo/", card.do("GET", "/in/"+tokens["seat-01"]).Header().Get("Location"))
+	require.Equal(t, 303, card.do("POST", "/me/name", "name", "Mallory").Code)
+	assert.NotContains(t, card.do("GET", "/demo/").Body.String(), "Mallory", "a name is given once")
+}
+
+// A fullStore has no room for anything new.
+type fullStore struct{ Store }
+
+var errFull = errors.New("writing the progress file: the disk is full")
+
+func (fullStore) ChangeMember(context.Context, string, func(*progress.Member) error) error {
+	return errFull
+}
+func (fullStore) SetSetting(context.Context, string, string) error { return errFull }
+
+func TestAFullDisk(t *testing.T) {
+	w := newWorld(t)
+	first := w.hub()
+	grace := w.visit(first, "grace", true)
+	token, err := Invite(t.Context(), w.store, labs.Person{ID: "ada"}, false)
+	require.NoError(t, err)
+	later, err := Invite(t.Context(), w.store, labs.Person{ID: "bob"}, false)
+	require.NoError(t, err)
+	ada := &visitor{t: t, h: first}
+	require.Equal(t, 303, ada.do("GET", "/in/"+token).Code)
+	first.Close()
+
+	cfg := w.config()
+	cfg.Store = fullStore{w.store}
+	h, err := New(cfg)
+	require.NoError(t, err, "it starts")
+	t.Cleanup(h.Close)
+	ada.h, grace.h = h, h
+	assert.Equal(t, 200, ada.do("GET", "/demo/scale-it/").Code)
+	assert.Equal(t, 303, ada.do("GET", "/in/"+token).Code, "who was in may come in")
+	bob := &visitor{t: t, h: h}
+	r := bob.do("GET", "/in/"+later)
+	assert.Equal(t, 500, r.Code)
+	assert.Contains(t, r.Body.String(), "the disk is full")
+	r = grace.do("POST", "/board/message", "text", "hello")
+	assert.Equal(t, 500, r.Code)
+	assert.Contains(t, r.Body.String(), "the disk is full")
+	assert.NotContains(t, ada.do("GET", "/demo/").Body.String(), "hello", "what is not kept is not said")
 }

@@ -37,8 +37,11 @@ func places(token string) map[string]place {
 		"GET /in/{token}":    {target: "/in/" + token, status: 303, public: true},
 		"POST /out":          {target: "/out", form: []string{"x", "y"}, status: 303, public: true},
 		"GET /assets/{name}": {target: "/assets/nothing.css", status: 404, public: true},
+		"/machine/":          {target: "/machine/events", status: 404, public: true}, // for machines, which have no session: see package join
 		"GET /{$}":           {target: "/", status: 200, has: "Ada Lovelace"},
 
+		"GET /me/name":             {target: "/me/name", status: 200, has: "What is your name?"},
+		"POST /me/name":            {target: "/me/name", form: []string{"name", "Eve"}, status: 303}, // she has one
 		"GET /me/kubeconfig/{lab}": {target: "/me/kubeconfig/scale-it", status: 200, has: replicas("ada")},
 		"/":                        {target: "/nowhere/", status: 404, has: "Ada Lovelace"},
 

@@ -30,7 +30,7 @@ type page struct {
 func parsePages(look *site.Look) (map[string]*template.Template, error) {
 	funcs := template.FuncMap{"asset": look.Asset, "ticks": ticks, "face": face, "length": length}
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"enter", "said", "board", "attendee", "link"} {
+	for _, name := range []string{"enter", "name", "said", "board", "attendee", "link"} {
 		t, err := template.New("layout.html").Funcs(funcs).
 			ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+name+".html")
 		if err != nil {

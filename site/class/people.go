@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/subtle"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -90,11 +91,10 @@ func (h *Hub) readPeople() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	changed := false
+	var failed error
 	for _, m := range members {
 		c, err := h.takeIn(m)
-		if err != nil {
-			return err
-		}
+		failed = errors.Join(failed, err) // the others are not to suffer for it
 		changed = changed || c
 	}
 	if changed {
@@ -108,9 +108,10 @@ func (h *Hub) readPeople() error {
 			return cmpNames(h.people[a], h.people[b])
 		})
 		h.room.tables++
+		h.room.version++
 		h.wake()
 	}
-	return nil
+	return failed
 }
 
 // cmpNames orders people by name, free seats last.
@@ -156,8 +157,7 @@ func (h *Hub) takeIn(m progress.Member) (changed bool, err error) {
 	switch {
 	case m.Removed:
 		p.close()
-	case p.site == nil || before.Name != m.Name:
-		p.close()
+	case p.site == nil:
 		if p.site, err = h.newSite(p); err != nil {
 			p.site, p.member = nil, before
 			return false, err

@@ -44,7 +44,9 @@ type room struct {
 	boards  map[chan struct{}]bool // who looks
 	medians []time.Duration        // by column; 0 when too few solved it
 	causes  []cluster
-	at      int // the version that medians and causes are of
+	at      int    // the version that medians and causes are of
+	html    string // what boards have besides their table
+	htmlAt  int    // and the version it is of
 }
 
 // A row is what the board shows of one attendee.

@@ -72,6 +72,12 @@ func TestCausesTogether(t *testing.T) {
 	}
 }
 
+func TestValuesDifferInWhatMustBeTrue(t *testing.T) {
+	found := clusters([]obstacle{{who: "a", check: "l/x", that: "hello runs 3 ready replicas", text: "x"}, {who: "b", check: "l/x", that: "hello runs 5 ready replicas", text: "x"}})
+	require.Len(t, found, 1)
+	assert.Equal(t, "hello runs … ready replicas", found[0].That)
+}
+
 // FuzzCauses holds clusters to what must be true whatever people's clusters say.
 func FuzzCauses(f *testing.F) {
 	f.Add("Service hello selects app=helo, and no pod has that label\nService hello selects app=web, and no pod has that label\nthere is no Service hello")

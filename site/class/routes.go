@@ -30,7 +30,10 @@ func (h *Hub) routes() map[string]route {
 		"POST /out":                {anyone, h.leave},
 		"GET /assets/{name}":       {anyone, func(w http.ResponseWriter, r *http.Request, _ *person) { h.look.ServeHTTP(w, r) }},
 		"GET /{$}":                 {anyone, h.home},
+		"GET /me/name":             {attendee, h.nameForm},
+		"POST /me/name":            {attendee, h.giveName},
 		"GET /me/kubeconfig/{lab}": {attendee, h.kubeconfig},
+		"/machine/":                {anyone, h.machines},
 		"/":                        {attendee, h.ownPages},
 
 		"GET /board/{$}":                            {instructor, h.board},

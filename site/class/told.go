@@ -101,34 +101,12 @@ func (h *Hub) notices(p *person) site.Notices {
 			continue
 		}
 		k := labs.Key(s.Lab, s.Task)
-		n.Solutions[k] = solution(l, s.Task)
+		n.Solutions[k] = l.Shown(s.Task)
 		h.mu.Lock()
 		p.solutions[k] = n.Solutions[k] // it has the attendee's own values, which stay
 		h.mu.Unlock()
 	}
 	return n
-}
-
-// solution is how a task can be done: what its author wrote as the solution, else
-// the commands of the page.
-func solution(l *labs.Lab, task string) string {
-	if script, ok := l.Solution(task); ok {
-		return strings.TrimSpace(script)
-	}
-	t := l.Task(task)
-	if t == nil {
-		return ""
-	}
-	var parts []string
-	for _, b := range t.Blocks {
-		switch {
-		case b.Kind == labs.Command && !b.NoRun:
-			parts = append(parts, strings.TrimSpace(b.Text))
-		case b.Kind == labs.SaveAs:
-			parts = append(parts, fmt.Sprintf("cat > '%s' <<'EOF'\n%s\nEOF", b.File, strings.TrimRight(b.Text, "\n")))
-		}
-	}
-	return strings.Join(parts, "\n")
 }
 
 // plainText is what somebody typed, without what cannot be seen or turns the text
@@ -196,7 +174,7 @@ func (h *Hub) handOut(w http.ResponseWriter, r *http.Request, _ *person) {
 	case to != "" && h.attendee(to) == nil:
 		h.say(w, r, http.StatusBadRequest, "To whom?", "There is no such attendee.")
 		return
-	case solution(l, task) == "":
+	case l.Shown(task) == "":
 		h.say(w, r, http.StatusConflict, "Nothing to hand out", "The author of this task wrote no solution.")
 		return
 	}

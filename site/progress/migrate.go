@@ -47,6 +47,37 @@ CREATE TABLE people (
 	entered_at INTEGER,  -- milliseconds since 1970
 	removed INTEGER NOT NULL
 );
+`, `
+-- On an attendee's own machine: what the hub is to hear. The setting "outbox" is the last number given.
+CREATE TABLE outbox (
+	course TEXT NOT NULL, lab TEXT NOT NULL, name TEXT NOT NULL,
+	kind TEXT NOT NULL, -- pass, now
+	seq INTEGER NOT NULL,
+	at INTEGER NOT NULL,
+	verdict TEXT NOT NULL,
+	waiting INTEGER NOT NULL, -- 0 when the hub has it
+	PRIMARY KEY (course, lab, name, kind)
+) WITHOUT ROWID;
+-- At the hub: the machines that joined, and what they said last.
+CREATE TABLE machines (
+	id TEXT PRIMARY KEY, attendee TEXT NOT NULL,
+	token BLOB NOT NULL, -- SHA-256
+	generation INTEGER NOT NULL,
+	joined_at INTEGER NOT NULL, seen_at INTEGER NOT NULL,
+	seq INTEGER NOT NULL, -- the last event that was taken in
+	about TEXT NOT NULL,
+	gone INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE reported (
+	attendee TEXT NOT NULL, course TEXT NOT NULL, lab TEXT NOT NULL, name TEXT NOT NULL,
+	machine TEXT NOT NULL, at INTEGER NOT NULL, verdict TEXT NOT NULL,
+	PRIMARY KEY (attendee, course, lab, name)
+) WITHOUT ROWID;
+CREATE TABLE confirmations (
+	attendee TEXT NOT NULL, course TEXT NOT NULL, lab TEXT NOT NULL, name TEXT NOT NULL,
+	at INTEGER NOT NULL, confirmed INTEGER NOT NULL, why TEXT NOT NULL,
+	PRIMARY KEY (attendee, course, lab, name)
+) WITHOUT ROWID;
 `}
 }
 

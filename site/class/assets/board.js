@@ -5,7 +5,6 @@
 const one = (query, root = document) => root.querySelector(query);
 const all = (query, root = document) => [...root.querySelectorAll(query)];
 const table = one('table.room');
-const body = one('tbody', table);
 
 // What each letter of a row's states looks like stands in the legend.
 const faces = Object.fromEntries(all('.legend [data-letter]').map((e) =>
@@ -13,8 +12,12 @@ const faces = Object.fromEntries(all('.legend [data-letter]').map((e) =>
 const titles = all('thead th.cell', table).map((th) => th.dataset.title);
 let medians = [];
 
-const rows = new Map(all('tr[data-id]', body).map((tr) =>
-  [tr.dataset.id, { tr, cells: all('td.cell', tr), roll: one(`.roll tr[data-id="${tr.dataset.id}"]`) }]));
+let rows;
+function index() {
+  rows = new Map(all('tbody tr[data-id]', table).map((tr) =>
+    [tr.dataset.id, { tr, cells: all('td.cell', tr), roll: one(`.roll tr[data-id="${tr.dataset.id}"]`) }]));
+}
+index();
 
 const put = (element, text) => { if (element.textContent !== text) element.textContent = text; };
 
@@ -84,12 +87,26 @@ const orders = {
 };
 function sort() {
   const order = orders[one('#sort').value];
+  const body = one('tbody', table);
   const wanted = [...rows.values()].sort((a, b) => order(a, b));
   wanted.forEach((row, i) => { if (body.children[i] !== row.tr) body.insertBefore(row.tr, body.children[i] ?? null); });
 }
 
-function board(news) {
-  if (news.tables !== Number(table.dataset.tables)) { location.reload(); return; } // other people are listed
+// Other people are listed: their rows come as the server renders them, and what is
+// being typed into the forms stays.
+async function relist() {
+  const answer = await fetch('/board/', { headers: { Accept: 'text/html' } });
+  if (!answer.ok) throw new Error(answer.statusText);
+  const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+  const to = one('#to').value;
+  for (const css of ['table.room tbody', 'table.roll tbody', '#to']) one(css).replaceWith(one(css, page));
+  one('#to').value = to;
+  table.dataset.tables = one('table.room', page).dataset.tables;
+  index();
+}
+
+async function board(news) {
+  if (news.tables !== Number(table.dataset.tables)) await relist();
   if (news.medians) {
     medians = news.medians;
     all('tfoot td.median', table).forEach((td, i) => put(td, medians[i] ? String(Math.max(1, Math.round(medians[i] / 60000))) : ''));
@@ -103,18 +120,25 @@ function board(news) {
 // ---- the stream -----------------------------------------------------------
 
 let source, again, losing;
+let last = Promise.resolve();
 function listen() {
   if (source || document.hidden) return;
   source = new EventSource('/board/events');
   source.addEventListener('open', () => lost(false));
-  source.addEventListener('board', (e) => board(JSON.parse(e.data)));
+  // One after another: a list may have to come first.
+  source.addEventListener('board', (e) => { last = last.then(() => board(JSON.parse(e.data))).catch(() => {}); });
   source.addEventListener('error', () => {
     lost(true);
     if (source?.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
     deafen();
     again = setTimeout(listen, 3000);
-    fetch('/board/', { method: 'HEAD' }).then((r) => { if (r.status === 401) location.assign('/in'); }).catch(() => {});
+    shutOut();
   });
+}
+// An instructor's link can be renewed too: then the server leads elsewhere.
+async function shutOut() {
+  const r = await fetch(location.href, { redirect: 'manual', headers: { Accept: 'text/html' } }).catch(() => null);
+  if (r?.type === 'opaqueredirect') location.reload();
 }
 function deafen() {
   clearTimeout(again);
