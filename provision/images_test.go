@@ -2,10 +2,12 @@ package provision
 
 import (
 	"archive/tar"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -150,4 +152,29 @@ func TestPushImages(t *testing.T) {
 	srv.Close()
 	_, err = e.pushImages(t.Context())
 	require.ErrorContains(t, err, "pushing "+e.Registry+"/hello:")
+}
+
+// TestPushImagesElsewhere: to the registry of an existing cluster with the user's own
+// credentials, as docker push would.
+func TestPushImagesElsewhere(t *testing.T) {
+	behind := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "ann" || password != "secret" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="class"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		behind.ServeHTTP(w, r)
+	}))
+	defer srv.Close()
+	host := srv.Listener.Addr().String()
+	e := &Environment{Existing: &Existing{Registry: host + "/class/one"}, Registry: host + "/class/one", nodeArch: built(t), Report: &recorder{}}
+	config := t.TempDir()
+	t.Setenv("DOCKER_CONFIG", config)
+	_, err := e.pushImages(t.Context())
+	require.Error(t, err, "nobody may")
+	write(t, fmt.Sprintf(`{"auths": {"%s": {"auth": "%s"}}}`, host, base64.StdEncoding.EncodeToString([]byte("ann:secret"))), config, "config.json")
+	detail, err := e.pushImages(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, host+"/class/one/hello: v1, v2, v3, broken", detail)
 }

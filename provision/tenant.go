@@ -97,6 +97,8 @@ func (b bounds) quota(mesh bool) map[string]any {
 		"configmaps": 100, "secrets": 100, "count/serviceaccounts": 50,
 		"count/deployments.apps": 50, "count/statefulsets.apps": 20, "count/daemonsets.apps": 10, "count/replicasets.apps": 200,
 		"count/jobs.batch": 50, "count/cronjobs.batch": 20, "count/networkpolicies.networking.k8s.io": 50,
+		"replicationcontrollers": 20, "count/ingresses.networking.k8s.io": 50, "count/leases.coordination.k8s.io": 50,
+		"count/horizontalpodautoscalers.autoscaling": 50, "count/poddisruptionbudgets.policy": 50,
 		"count/roles.rbac.authorization.k8s.io": 50, "count/rolebindings.rbac.authorization.k8s.io": 50,
 	}
 	if !mesh {
