@@ -169,10 +169,14 @@ func TestRevoked(t *testing.T) {
 	assert.Len(t, l.progress(), 3, "learning goes on")
 	assert.Len(t, c.progress("ada"), 1)
 
-	// With the newest link nothing is lost.
+	// The code does not bring back who was shut out; with the newest link nothing is lost.
 	client, err := NewClient(c.server.URL, "")
 	require.NoError(t, err)
 	defer client.Close()
+	_, err = client.Join(t.Context(), Request{Code: theCode, Name: "Ada", Machine: l.place.Machine})
+	no := new(Refusal)
+	require.ErrorAs(t, err, &no)
+	assert.Equal(t, ReasonTaken, no.Reason)
 	w, err := client.Join(t.Context(), Request{Token: "ada", Machine: l.place.Machine})
 	require.NoError(t, err)
 	l.place.Token = w.Token
