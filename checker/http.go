@@ -45,9 +45,10 @@ const (
 // httpCheck: requests that are answered as expected. From the host they go to a
 // published port; from the cluster they are made by the probe, through the
 // cluster's DNS and Services, each on a connection of its own. There a host name
-// of one word is a Service in the lab's namespace.
+// of one word is a Service in the lab's namespace. Where HTTP is not spoken, a connection
+// to tcp://HOST:PORT takes the place of a request, and a line that of an answer's body.
 type httpCheck struct {
-	URL      string            `yaml:"url" doc:"Where the requests go. In the cluster a host name of one word is a Service of the lab." required:"true"`
+	URL      string            `yaml:"url" doc:"Where the requests go. In the cluster a host name of one word is a Service of the lab. On a connection to tcp://HOST:PORT, which cannot be made from the host, one line is sent, and the line that comes back is the body." required:"true"`
 	From     origin            `yaml:"from" doc:"Who asks: host (when it is not given), cluster, or a pod."`
 	Method   string            `yaml:"method" doc:"GET when it is not given."`
 	Headers  map[string]string `yaml:"headers" doc:"Headers that are sent."`
@@ -95,6 +96,9 @@ func (c *httpCheck) validate() error {
 	if err := c.From.validate(); err != nil {
 		return fmt.Errorf("from: %w", err)
 	}
+	if u.Scheme == schemeTCP && (!c.From.inCluster() || c.Method != "" || len(c.Headers) > 0 || c.Status != 0 || len(c.Statuses) > 0) {
+		return errors.New("url: tcp goes from the cluster or a pod, and without method, headers and status")
+	}
 	if !c.From.inCluster() && !isLoopback(u.Hostname()) {
 		return fmt.Errorf("url: from the host only this machine is asked, as localhost or 127.0.0.1, not %s", u.Hostname())
 	}
@@ -136,11 +140,19 @@ func (c *httpCheck) parse() (*url.URL, error) {
 	if err != nil {
 		return nil, fmt.Errorf("url: %w", err)
 	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
+	if u.Scheme == schemeTCP && (u.Hostname() == "" || u.Port() == "" || c.URL != schemeTCP+"://"+u.Host) {
+		return nil, fmt.Errorf("url %q is not one such as tcp://echo:9000", c.URL)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" && u.Scheme != schemeTCP || u.Hostname() == "" || u.User != nil {
 		return nil, fmt.Errorf("url %q is not one such as http://localhost:8080/path", c.URL)
 	}
 	return u, nil
 }
+
+// schemeTCP is that of an address where no HTTP is spoken.
+const schemeTCP = "tcp"
+
+func (c *httpCheck) isTCP() bool { return strings.HasPrefix(c.URL, schemeTCP+":") }
 
 // isLoopback reports whether a host is this machine, by its name alone.
 func isLoopback(host string) bool {
@@ -248,6 +260,9 @@ func (c *httpCheck) status() int { return cmp.Or(c.Status, http.StatusOK) }
 
 // wants reports whether a status is one that is expected, and says which are.
 func (c *httpCheck) wants(status int) (bool, string) {
+	if c.isTCP() {
+		return status == 0, ""
+	}
 	if len(c.Statuses) == 0 {
 		return status == c.status(), fmt.Sprint(c.status())
 	}
@@ -275,6 +290,9 @@ func (c *httpCheck) unlike(ctx context.Context, t *Target, u *url.URL, from *cor
 	}
 	a := answers[i]
 	f := labs.Finding{Expected: fmt.Sprintf("HTTP %s from %s", wanted, c.URL), Got: a.String()}
+	if c.isTCP() {
+		f.Expected = "a line from " + c.URL
+	}
 	if len(answers) > 1 {
 		f.Got += fmt.Sprintf(" for request %d of %d", i+1, max(c.Times, 1))
 	}
@@ -376,6 +394,8 @@ func (c *httpCheck) disappointed(ctx context.Context, answers []httpAnswer) ([]l
 // String says what came, in words.
 func (a httpAnswer) String() string {
 	switch {
+	case a.Error == "" && a.Status == 0:
+		return "the line " + clip(strings.TrimSpace(a.Body), 120)
 	case a.Error == "":
 		return strings.TrimSpace(fmt.Sprintf("HTTP %d %s", a.Status, http.StatusText(a.Status)))
 	case a.Kind == kindRefused:

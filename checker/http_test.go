@@ -91,6 +91,42 @@ func TestHTTPCommand(t *testing.T) {
 		c.command(u, "lab-ns"))
 }
 
+func TestTCPInPlaceOfHTTP(t *testing.T) {
+	for spec, wants := range map[string]string{
+		`{url: "tcp://echo:9000"}`:                                        "tcp goes from the cluster or a pod",
+		`{url: "tcp://localhost:9000", from: host}`:                       "tcp goes from the cluster or a pod",
+		`{url: "tcp://echo", from: cluster}`:                              "not one such as tcp://echo:9000",
+		`{url: "tcp://echo:9000/", from: cluster}`:                        "not one such as tcp://echo:9000",
+		`{url: "tcp://me@echo:9000", from: cluster}`:                      "not one such as tcp://echo:9000",
+		`{url: "TCP://echo:9000", from: cluster}`:                         "not one such as tcp://echo:9000",
+		`{url: "tcp://echo:9000", from: cluster, method: POST}`:           "without method, headers and status",
+		`{url: "tcp://echo:9000", from: cluster, headers: {a: b}}`:        "without method, headers and status",
+		`{url: "tcp://echo:9000", from: cluster, statuses: [200]}`:        "without method, headers and status",
+		`{url: "udp://echo:9000", from: cluster}`:                         "not one such as http://",
+		`{url: "tcp://echo:9000", from: cluster, times: 5, expect: [{}]}`: "that is missing",
+	} {
+		_, err := decodedCheck(t, "http", spec)
+		assert.ErrorContains(t, err, wants, spec)
+	}
+	_, err := decodedCheck(t, "rollout", `{deployment: echo, url: "tcp://echo:9000"}`)
+	assert.ErrorContains(t, err, "only requests are counted")
+	_, err = decodedCheck(t, "traffic", `{url: "tcp://echo:9000", from: cluster, by: 'body.split(" ")[0]', shares: {v1: 80, v2: 20}}`)
+	assert.NoError(t, err)
+
+	c := &httpCheck{URL: "tcp://echo:9000", From: origin{Where: fromCluster}, Times: 3}
+	require.NoError(t, c.validate())
+	u, err := c.parse()
+	require.NoError(t, err)
+	assert.Equal(t, []string{"get", "-o", "json", "-timeout", "3s", "-n", "3", "tcp://echo.lab-ns:9000"}, c.command(u, "lab-ns"))
+	line := httpAnswer{Body: "v1 hello\n"}
+	assert.Equal(t, -1, c.firstUnlike([]httpAnswer{line}))
+	assert.Equal(t, "the line v1 hello", line.String())
+	ctx, target := serveCluster{}.start(t)
+	f := c.unlike(ctx, target, u, nil, []httpAnswer{line, {Error: "EOF", Kind: kindReset}})
+	assert.Equal(t, "a line from tcp://echo:9000", f.Expected)
+	assert.Equal(t, "a connection that was closed before the answer for request 2 of 3", f.Got)
+}
+
 func TestParseService(t *testing.T) {
 	for host, want := range map[string]serviceName{
 		"web":                          {"web", "mine"},

@@ -89,6 +89,15 @@ func (c *meshCall) target() string {
 	return ""
 }
 
+// port is the one that is asked.
+func (c *meshCall) port() int {
+	u, err := c.parse()
+	if err != nil {
+		return 0
+	}
+	return portOf(u)
+}
+
 // measure sends the call's requests, and says how many, what came out otherwise, and the
 // cause of it where the answers prove one.
 func (c *meshCall) measure(ctx context.Context, k *kube, t *Target, objects meshObjects) (requests int, f []labs.Finding, why meshWhy, err error) {

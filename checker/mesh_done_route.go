@@ -15,8 +15,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// String is a request in a sentence.
-func (a *meshAsk) String() string { return a.method() + " " + a.path() }
+// String is a request in a sentence, or a connection.
+func (a *meshAsk) String() string {
+	if a.isTCP() {
+		return "a connection to port " + a.at.Port()
+	}
+	return a.method() + " " + a.path()
+}
 
 func (a *meshAsk) method() string { return cmp.Or(a.call.Method, http.MethodGet) }
 
@@ -45,7 +50,7 @@ func (a *meshAsk) routes() *meshnet.VirtualService {
 		if gateway {
 			there = len(gatewaysOf(v)) > 0
 		}
-		if there && len(v.Spec.Http) > 0 && isFor(v, a.fullHost()) {
+		if there && len(a.ways(v)) > 0 && isFor(v, a.fullHost()) {
 			found = append(found, v)
 		}
 	}
@@ -58,7 +63,7 @@ func (a *meshAsk) routes() *meshnet.VirtualService {
 // taker is the place of the first route that takes the request, -1 when none does. It is
 // not known where a delegate stands.
 func (a *meshAsk) taker(v *meshnet.VirtualService) (at int, known bool) {
-	for i, h := range v.Spec.Http {
+	for i, h := range a.ways(v) {
 		if len(h.GetMatch()) > 0 && !slices.ContainsFunc(h.GetMatch(), a.fits) {
 			continue
 		}
@@ -157,6 +162,12 @@ func matchWords(m *api.HTTPMatchRequest) string {
 	for _, name := range slices.Sorted(maps.Keys(m.GetQueryParams())) {
 		words("a parameter "+name, m.GetQueryParams()[name])
 	}
+	if m.GetPort() != 0 {
+		out = append(out, fmt.Sprint("port ", m.GetPort()))
+	}
+	if len(m.GetSourceLabels()) > 0 {
+		out = append(out, "callers with "+labelText(m.GetSourceLabels()))
+	}
 	return strings.Join(out, ", ")
 }
 
@@ -164,6 +175,9 @@ func matchWords(m *api.HTTPMatchRequest) string {
 // if leads is true, where there is more than one way to go. Without routes it says what
 // the DestinationRule does.
 func (a *meshAsk) routed(leads bool) labs.Finding {
+	if f := a.notRouted(); f.Because != "" {
+		return f
+	}
 	v := a.routes()
 	if v == nil {
 		return a.treated()
@@ -172,7 +186,7 @@ func (a *meshAsk) routed(leads bool) labs.Finding {
 	if at < 0 || !known {
 		return labs.Finding{}
 	}
-	h, several := v.Spec.Http[at], len(v.Spec.Http) > 1
+	h, several := a.ways(v)[at], len(a.ways(v)) > 1
 	var to []string
 	for _, d := range h.GetRoute() {
 		text := d.GetDestination().GetHost()
@@ -189,7 +203,7 @@ func (a *meshAsk) routed(leads bool) labs.Finding {
 	if len(does) == 0 || len(does) == 1 && len(to) > 0 && !(several && leads) {
 		return labs.Finding{}
 	}
-	return labs.Finding{Because: fmt.Sprintf("%s takes %s, and %s", routeName(v, at), a, listed(does)), Look: a.yaml("VirtualService", v)}
+	return labs.Finding{Because: fmt.Sprintf("%s takes %s, and %s", a.wayName(v, at), a, listed(does)), Look: a.yaml("VirtualService", v)}
 }
 
 // treated says what a DestinationRule does with the request.

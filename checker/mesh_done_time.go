@@ -15,7 +15,7 @@ import (
 func (m meshObjects) saidOf(namespace string, c *meshCall, f labs.Finding) labs.Finding {
 	switch {
 	case c.Shares != nil:
-		return m.saidWeights(namespace, c.target())
+		return m.saidWeights(namespace, c)
 	case f.Because != "" && !strings.HasPrefix(f.Because, answerSays):
 		return labs.Finding{} // something nearer is known
 	case c.isAboutTime() || strings.HasPrefix(f.Got, (httpAnswer{Status: http.StatusGatewayTimeout}).String()):

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/kindlab/kindlab/labs"
+	api "istio.io/api/networking/v1alpha3"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -152,14 +153,15 @@ func (m meshObjects) rules(namespace string) int {
 
 func count[T metav1.Object](all []T, namespace string) int { return len(within(all, namespace)) }
 
-// saidWeights says how the first VirtualService for a host shares its requests out.
-func (m meshObjects) saidWeights(namespace, host string) labs.Finding {
+// saidWeights says how the first VirtualService for a call's host shares its requests out.
+func (m meshObjects) saidWeights(namespace string, c *meshCall) labs.Finding {
 	for _, v := range within(m.virtualServices, namespace) {
-		if !isFor(v, fullHost(host, namespace)) {
+		if !isFor(v, fullHost(c.target(), namespace)) {
 			continue
 		}
-		for _, r := range v.Spec.Http {
-			if len(r.Match) > 0 || len(r.Route) == 0 {
+		anyone := &api.HTTPMatchRequest{Port: uint32(c.port())}
+		for _, r := range routesFor(v, c.isTCP()) {
+			if len(r.Match) > 0 && !slices.ContainsFunc(r.Match, func(m *api.HTTPMatchRequest) bool { return takes(m, anyone) }) || len(r.Route) == 0 {
 				continue
 			}
 			return labs.Finding{Because: fmt.Sprintf("VirtualService %s gives %s", v.Name, shareText(r.Route)),

@@ -63,7 +63,7 @@ func (m meshObjects) faults(namespace string) []meshFault {
 		r.withoutProxy,
 		r.hostsAndDestinations, r.delegates, r.entries, r.ruleHosts, r.hidden,
 		r.gatewayNames, r.gatewayPods, r.gatewayHosts, r.withoutMesh,
-		r.subsets, r.ports, r.protocols,
+		r.subsets, r.ports, r.matchPorts, r.protocols,
 		r.sameHost, r.sameRule,
 		r.weights, r.unreachable, r.faultAndTimeout, r.retries, r.ejection,
 		r.tlsAgainst, r.strictWithoutProxy,

@@ -39,9 +39,11 @@ func (r *meshReading) gateway(name, namespace string) *meshnet.Gateway {
 // in its matches.
 func gatewaysOf(v *meshnet.VirtualService) []string {
 	all := slices.Clone(v.Spec.Gateways)
-	for _, h := range v.Spec.Http {
-		for _, m := range h.GetMatch() {
-			all = append(all, m.GetGateways()...)
+	for _, of := range routeLists(v) {
+		for _, h := range of.routes {
+			for _, m := range h.GetMatch() {
+				all = append(all, m.GetGateways()...)
+			}
 		}
 	}
 	var out []string

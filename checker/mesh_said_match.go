@@ -7,21 +7,57 @@ import (
 
 	"github.com/kindlab/kindlab/labs"
 	api "istio.io/api/networking/v1alpha3"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // unreachable finds routes behind one that takes everything they ask for: the first
 // route that fits is used.
 func (r *meshReading) unreachable() {
 	for _, v := range own(r, r.virtualServices) {
-		for i, h := range v.Spec.Http {
-			for j, earlier := range v.Spec.Http[:i] {
-				why, covered := shadows(earlier, h)
-				if !covered {
-					continue
+		for _, of := range routeLists(v) {
+			for i, h := range of.routes {
+				for j, earlier := range of.routes[:i] {
+					why, covered := shadows(earlier, h)
+					if !covered {
+						continue
+					}
+					if of.tcp {
+						why = strings.ReplaceAll(why, "request", "connection")
+					}
+					r.add("unreachable", labs.Finding{Because: fmt.Sprintf("%s is never used: route %s before it %s", of.name(v, i), routeShort(earlier, j), why),
+						Nearest: "the first route that fits is used, so the narrow ones come first", Look: r.yaml("VirtualService", v)})
+					break
 				}
-				r.add("unreachable", labs.Finding{Because: fmt.Sprintf("%s is never used: route %s before it %s", routeName(v, i), routeShort(earlier, j), why),
-					Nearest: "the first route that fits is used, so the narrow ones come first", Look: r.yaml("VirtualService", v)})
-				break
+			}
+		}
+	}
+}
+
+// matchPorts finds routes for a port that none of their Services has: no pod asks for it.
+func (r *meshReading) matchPorts() {
+	for _, v := range own(r, r.virtualServices) {
+		var services []*corev1.Service
+		for _, h := range v.Spec.Hosts {
+			services = append(services, r.service(fullHost(h, v.Namespace)))
+		}
+		// What comes in at a gateway comes on the gateway's ports.
+		if len(gatewaysOf(v)) > 0 || len(services) == 0 || slices.Contains(services, nil) {
+			continue
+		}
+		has := func(port uint32) bool {
+			return slices.ContainsFunc(services, func(s *corev1.Service) bool {
+				return slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool { return uint32(p.Port) == port })
+			})
+		}
+		for _, of := range routeLists(v) {
+			for i, h := range of.routes {
+				for _, m := range h.GetMatch() {
+					if m.GetPort() == 0 || has(m.GetPort()) {
+						continue
+					}
+					r.add("match-port", labs.Finding{Because: fmt.Sprintf("%s is for port %d (match), and Service %s has no such port", of.name(v, i), m.GetPort(), services[0].Name),
+						Nearest: "it has port " + listed(servicePorts(services[0])), Look: r.yaml("VirtualService", v)})
+				}
 			}
 		}
 	}

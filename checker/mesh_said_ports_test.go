@@ -68,6 +68,38 @@ protocol: because VirtualService orders has only tcp routes, and Service orders 
 look at 'kubectl get virtualservice orders -o yaml'`,
 		good: route,
 	}, {
+		name: "tcp route for a port that is not there",
+		broken: meshOthers + `
+kind: VirtualService
+metadata: {name: queue}
+spec: {hosts: [queue], tcp: [{match: [{port: 9000}], route: [{destination: {host: queue}}]}, {match: [{port: 8080}], route: [{destination: {host: queue}}]}]}`,
+		says: `
+match-port: because tcp route 2 of VirtualService queue is for port 8080 (match), and Service queue has no such port
+nearest: it has port 9000 (tcp)
+look at 'kubectl get virtualservice queue -o yaml'`,
+		good: meshOthers + `
+kind: VirtualService
+metadata: {name: queue}
+spec: {hosts: [queue, db.example.org], tcp: [{match: [{port: 9000, sourceLabels: {app: client}}, {port: 5432}], route: [{destination: {host: queue}}]}]}
+---
+kind: ServiceEntry
+metadata: {name: db}
+spec: {hosts: [db.example.org], addresses: [10.9.9.9/32], ports: [{number: 5432, name: tcp, protocol: TCP}], resolution: DNS}`,
+	}, {
+		name: "http route for the port of the pods",
+		broken: `
+kind: VirtualService
+metadata: {name: orders}
+spec: {hosts: [orders], http: [{name: shop, match: [{port: 8080}], route: [{destination: {host: orders}}]}]}`,
+		says: `
+match-port: because route shop of VirtualService orders is for port 8080 (match), and Service orders has no such port
+nearest: it has port 80 (http)
+look at 'kubectl get virtualservice orders -o yaml'`,
+		good: meshDoor + `
+kind: VirtualService
+metadata: {name: orders}
+spec: {hosts: [orders, shop.example.com], gateways: [door, mesh], http: [{match: [{port: 8080}, {port: 80}], route: [{destination: {host: orders}}]}]}`,
+	}, {
 		name: "http routes at a TCP gateway",
 		broken: `
 kind: Gateway

@@ -42,7 +42,7 @@ func destinations(v *meshnet.VirtualService) []meshDestination {
 		stream(t.GetRoute(), fmt.Sprintf("tls route %d of VirtualService %s", i+1, v.Name))
 	}
 	for i, t := range v.Spec.Tcp {
-		stream(t.GetRoute(), fmt.Sprintf("tcp route %d of VirtualService %s", i+1, v.Name))
+		stream(t.GetRoute(), tcpName(v, i))
 	}
 	return slices.DeleteFunc(out, func(d meshDestination) bool { return d.Destination == nil })
 }
@@ -94,7 +94,7 @@ func (r *meshReading) weights() {
 			for _, d := range t.GetRoute() {
 				weights = append(weights, d.GetWeight())
 			}
-			check(fmt.Sprintf("tcp route %d of VirtualService %s", i+1, v.Name), v, weights)
+			check(tcpName(v, i), v, weights)
 		}
 	}
 }

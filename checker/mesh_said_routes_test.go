@@ -56,6 +56,29 @@ nearest: the first route that fits is used, so the narrow ones come first
 look at 'kubectl get virtualservice orders -o yaml'`,
 		good: good,
 	}, {
+		name: "connections behind a route for all on the port",
+		broken: meshOthers + `
+kind: VirtualService
+metadata: {name: queue}
+spec:
+  hosts: [queue]
+  tcp:
+  - {match: [{port: 9000}], route: [{destination: {host: queue}}]}
+  - {match: [{port: 9000, sourceLabels: {app: client}}], route: [{destination: {host: queue}}]}`,
+		says: `
+unreachable: because tcp route 2 of VirtualService queue is never used: route 1 before it fits every connection that it fits
+nearest: the first route that fits is used, so the narrow ones come first
+look at 'kubectl get virtualservice queue -o yaml'`,
+		good: meshOthers + `
+kind: VirtualService
+metadata: {name: queue}
+spec:
+  hosts: [queue]
+  tcp:
+  - {match: [{port: 9000, sourceLabels: {app: client}}], route: [{destination: {host: queue}}]}
+  - {match: [{port: 9000, destinationSubnets: [10.0.0.0/8]}], route: [{destination: {host: queue}}]}
+  - {match: [{port: 9000}], route: [{destination: {host: queue}}]}`,
+	}, {
 		name: "behind a shorter path",
 		broken: meshVersions + `
 kind: VirtualService

@@ -35,6 +35,7 @@ func TestMeshCheckRefusesWhatProvesNothing(t *testing.T) {
 		`calls: [{that: x, url: "http://api.example/"}]`:                                                                   "from the host only this machine is asked",
 		`calls: [{that: x, url: "http://api/", from: cluster, counts: {pods: {app: api}}}]`:                                "true is missing",
 		`calls: [{that: x, url: "http://api/", from: cluster, counts: {pods: {app: api}, true: grown >}}]`:                 "counts",
+		`calls: [{that: x, url: "tcp://api:9000", from: cluster, status: 200}]`:                                            "without method, headers and status",
 		`calls: [{that: x, url: "http://api/", from: cluster, status: 200, statuses: [503]}]`:                              "no status beside them",
 	} {
 		_, err := decodeMesh(t, text)
@@ -42,6 +43,7 @@ func TestMeshCheckRefusesWhatProvesNothing(t *testing.T) {
 	}
 	for _, text := range []string{
 		`{}`,
+		`calls: [{that: x, url: "tcp://api:9000", from: cluster, by: body, shares: {a: 50, b: 50}}, {that: y, url: "tcp://api:9000", from: {pod: stranger}, unanswered: true}]`,
 		`calls: [{that: x, url: "http://api/", from: cluster}, {that: y, url: "http://api/secret", from: {pod: stranger}, status: 403}]`,
 		`calls: [{that: x, url: "http://localhost:8580/", headers: {Host: web.example}}, {that: y, url: "http://localhost:8580/other", headers: {Host: web.example}, status: 404}]`,
 		`calls: [{that: x, url: "http://api/", from: cluster, times: 10, atOnce: 5, statuses: [200, 503], expect: [{that: some overflow, true: "answers.exists(a, a.status == 503)"}]}]`,

@@ -75,6 +75,8 @@ func (c *rolloutCheck) validate() error {
 		return err
 	}
 	switch {
+	case c.http().isTCP():
+		return errors.New("url: only requests are counted here, so use http")
 	case c.Deployment == "":
 		return errors.New("deployment is missing: whose change is judged")
 	case c.rate() < 1 || c.rate() > 50:

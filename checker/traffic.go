@@ -24,7 +24,7 @@ type trafficCheck struct {
 	URL     string            `yaml:"url" doc:"Where the requests go, as of the kind http." required:"true"`
 	From    origin            `yaml:"from" doc:"Who asks: host (when it is not given), cluster, or a pod."`
 	Headers map[string]string `yaml:"headers" doc:"Headers that are sent."`
-	By      string            `yaml:"by" doc:"CEL that makes of an answer the text that is counted, such as json.version or string(status); its variables are those of the kind http." required:"true"`
+	By      string            `yaml:"by" doc:"CEL that makes of an answer the text that is counted, such as json.version, string(status) or, where the address is tcp, body.split(\" \")[0]; its variables are those of the kind http." required:"true"`
 	Shares  shares            `yaml:"shares" doc:"How often each text is wanted, in percent; together 100. One may be rest: what the others leave." required:"true"`
 	Within  float64           `yaml:"within" doc:"How many points off is wrong; 10 when it is not given, at least 2."`
 }

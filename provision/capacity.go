@@ -9,19 +9,20 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
-// What a class takes of its host. Measured on two cores of a Xeon with Kubernetes 1.36 and
-// the course docker-to-helm (13 pods for an attendee before anything is done): memory as
-// `docker stats` shows it of a node, which is without what the kernel would give back; CPU
-// as the node's cgroup counts it.
+// What a class takes of its host. Measured on two busy cores of a Xeon with Kubernetes 1.36:
+// memory as `docker stats` shows it of a node, which is without what the kernel would give
+// back; CPU as the node's cgroup counts it.
 const (
 	mib = 1 << 20
 
-	// CLUSTERFACT
-	clusterMemory = 900 * mib
-	clusterIdle   = 130 // thousandths of a CPU
-	// PODFACT
-	podMemory = 11 * mib
-	podIdle   = 4
+	// A kind cluster of one node with the course docker-to-helm: 720 MiB and 0.13 CPUs with 13
+	// pods of the labs, which are 540 MiB without them; what the API server and etcd keep
+	// grows while people work.
+	clusterMemory = 700 * mib
+	clusterIdle   = 100 // thousandths of a CPU
+	// Five attendees more in that cluster, 65 pods: 900 MiB and 0.32 CPUs more.
+	podMemory = 14 * mib
+	podIdle   = 5
 	// SIDECARFACT
 	sidecarMemory = 40 * mib
 	sidecarIdle   = 3
@@ -35,12 +36,12 @@ const (
 	podAsked   = 16 * mib
 	sidecarCPU = 10
 	istioCPU   = 50 + 10
-	// Of Kubernetes, kindlab and the mesh on the node that all share.
-	sharedSystem = 20
 	// The registry (100 MiB), the hub, Docker itself and the rest of the machine.
 	hostMemory = 1 * gib
 	// Idle nodes leave this part of the CPUs, in hundredths, to those who do something.
 	leftIdle = 50
+	// Of Kubernetes, kindlab and the mesh on the node that all share.
+	sharedSystem = 20
 )
 
 // A ClassDemand is what a class asks of the machine that carries it.

@@ -30,8 +30,8 @@ func NewLook(more ...fs.FS) (*Look, error) {
 	return &Look{a, pages, newTextRenderer()}, nil
 }
 
-// Asset is the address of a file, for a template.
-func (l *Look) Asset(name string) (string, error) { return l.assets.URL(name) }
+// Funcs are what templates need to look like the site's: asset, ticks, lead.
+func (l *Look) Funcs() template.FuncMap { return funcs(l.assets) }
 
 // ServeHTTP serves GET /assets/{name}.
 func (l *Look) ServeHTTP(w http.ResponseWriter, r *http.Request) { l.assets.ServeHTTP(w, r) }

@@ -25,7 +25,7 @@ func TestLookIsShared(t *testing.T) {
 	get(t, one, "/demo/scale-it/")
 	assert.Same(t, one.text, other.text)
 	assert.Len(t, other.text.seen, 1)
-	url, err := look.Asset("more.css")
+	url, err := look.assets.URL("more.css")
 	require.NoError(t, err)
 	assert.Equal(t, "p { color: red }", get(t, other, url).Body.String())
 	_, err = NewLook(fstest.MapFS{})

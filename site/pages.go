@@ -55,10 +55,9 @@ type courseView struct {
 
 // parsePages reads the templates: each page with the layout and the parts.
 func parsePages(a *assets) (map[string]*template.Template, error) {
-	funcs := template.FuncMap{"asset": a.URL, "ticks": ticks, "lead": lead}
 	pages := map[string]*template.Template{}
 	for _, name := range []string{"catalogue", "course", "lab", "message"} {
-		t, err := template.New("layout.html").Funcs(funcs).
+		t, err := template.New("layout.html").Funcs(funcs(a)).
 			ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, err
@@ -66,6 +65,10 @@ func parsePages(a *assets) (map[string]*template.Template, error) {
 		pages[name] = t
 	}
 	return pages, nil
+}
+
+func funcs(a *assets) template.FuncMap {
+	return template.FuncMap{"asset": a.URL, "ticks": ticks, "lead": lead}
 }
 
 // ticks is text with `code` between backticks as code.

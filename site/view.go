@@ -16,8 +16,8 @@ const (
 	none    labs.State = "none"    // a task without checks
 )
 
-// face is how a state looks: its mark, and the word that says the same.
-func face(s labs.State) (mark, word string) {
+// Face is how a state looks: its mark, and the word that says the same.
+func Face(s labs.State) (mark, word string) {
 	switch s {
 	case labs.Passed, kept, was:
 		return "✓", "passed"
@@ -88,7 +88,7 @@ func viewTasks(l *labs.Lab, seen map[string]sighting, p labs.Progress, now time.
 			v.Checks = append(v.Checks, cv)
 		}
 		v.State = together(v.Checks)
-		v.Mark, v.Word = face(v.State)
+		v.Mark, v.Word = Face(v.State)
 		out[i] = v
 	}
 	return out
@@ -140,7 +140,7 @@ func viewCheck(c *labs.Check, s sighting, seen bool, passedAt time.Time, now tim
 		v.Stuck = now.Sub(s.Since) >= stuckAfter
 		v.Why = s.Explanation()
 	}
-	v.Mark, v.Word = face(v.State)
+	v.Mark, v.Word = Face(v.State)
 	return v
 }
 

@@ -15,6 +15,7 @@ type config struct {
 	listenHost string // LISTEN_HOST: the address to listen on, all of them when empty
 	port       int    // PORT
 	adminPort  int    // ADMIN_PORT: where /admin is; on port when 0
+	tcpPort    int    // TCP_PORT: where lines are answered; nowhere when 0
 
 	name    string // APP_NAME
 	version string // APP_VERSION
@@ -48,6 +49,7 @@ func readConfig(getenv func(string) string, hostname string) (config, error) {
 		listenHost: getenv("LISTEN_HOST"),
 		port:       v.number("PORT", 3000, 0, 65535),
 		adminPort:  v.number("ADMIN_PORT", 0, 0, 65535),
+		tcpPort:    v.number("TCP_PORT", 0, 0, 65535),
 
 		name:    v.text("APP_NAME", "hello"),
 		version: v.text("APP_VERSION", "v1"),

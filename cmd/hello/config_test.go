@@ -23,7 +23,7 @@ func TestConfigDefaults(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	cfg, err := read(map[string]string{
-		"LISTEN_HOST": "127.0.0.1", "PORT": "8080", "ADMIN_PORT": "9090", "APP_NAME": "greeter", "APP_VERSION": "v2",
+		"LISTEN_HOST": "127.0.0.1", "PORT": "8080", "ADMIN_PORT": "9090", "TCP_PORT": "9000", "APP_NAME": "greeter", "APP_VERSION": "v2",
 		"APP_COLOR": "#abc", "MESSAGE": "Hi", "BACKEND_URL": "http://backend:3000/api", "BACKEND_TIMEOUT": "1s",
 		"STARTUP_DELAY": "2s", "READY_AFTER": "3s", "HEALTHY_FOR": "4s", "FAIL_RATE": "2/5", "FAIL_STATUS": "503",
 		"DELAY": "5ms", "SHUTDOWN_DELAY": "0", "DRAIN_TIMEOUT": "6s", "IGNORE_SIGTERM": "true", "CRASH": "c",
@@ -32,7 +32,7 @@ func TestConfig(t *testing.T) {
 	})
 	require.NoError(t, err)
 	assert.Equal(t, config{
-		listenHost: "127.0.0.1", port: 8080, adminPort: 9090, name: "greeter", version: "v2", colour: "#abc",
+		listenHost: "127.0.0.1", port: 8080, adminPort: 9090, tcpPort: 9000, name: "greeter", version: "v2", colour: "#abc",
 		message: "Hi", backend: "http://backend:3000/api", backendTimeout: time.Second, startupDelay: 2 * time.Second,
 		readyAfter: 3 * time.Second, healthyFor: 4 * time.Second, failRate: rate{2, 5}, failStatus: 503,
 		delay: 5 * time.Millisecond, drainTimeout: 6 * time.Second, ignoreSIGTERM: true, crash: "c",
@@ -59,6 +59,7 @@ func TestConfigNamesVariableAndValue(t *testing.T) {
 		{"PORT", "65536", "not a number from 0 to 65535"},
 		{"PORT", "tcp://10.96.0.7:3000", "not a number"},
 		{"ADMIN_PORT", "-1", "not a number"},
+		{"TCP_PORT", "9000/tcp", "not a number"},
 		{"APP_COLOR", "red;}", "not a colour"},
 		{"APP_COLOR", "#12", "not a colour"},
 		{"BACKEND_URL", "backend", "not an address"},

@@ -6,13 +6,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 )
 
-const getArgs = "[-n N] [-c N] [-o text|json] [-H 'name: value']... [-timeout 3s] [-X METHOD] URL"
+const getArgs = "[-n N] [-c N] [-o text|json] [-H 'name: value']... [-timeout 3s] [-X METHOD] [-line LINE]... URL"
 
 // A fetched is the JSON of get.
 type fetched struct {
@@ -28,6 +29,7 @@ type fetched struct {
 // A getting is what get was asked for.
 type getting struct {
 	request
+	lines  lines // to a tcp address, in place of the request
 	times  int
 	atOnce int
 	asJSON bool
@@ -35,7 +37,8 @@ type getting struct {
 
 // get sends requests, each on a connection of its own, up to the first that is not answered: one after the other, or
 // some at a time, which are answered in any order. As text it prints the bodies and fails when an answer is an error; as
-// JSON it prints a line for each and does not fail, since the failure is the result.
+// JSON it prints a line for each and does not fail, since the failure is the result. A tcp address gets lines instead of
+// a request.
 func get(ctx context.Context, p process, args []string) int {
 	g, err := parseGet(p, args)
 	if err != nil {
@@ -66,7 +69,7 @@ func (g getting) send(ctx context.Context, p process) int {
 	for range min(g.atOnce, g.times) {
 		all.Go(func() {
 			for next() {
-				a := fetch(ctx, p.client(), g.request)
+				a := g.ask(ctx, p)
 				mu.Lock()
 				if g.asJSON {
 					code = max(code, printFetched(p, a))
@@ -80,6 +83,13 @@ func (g getting) send(ctx context.Context, p process) int {
 	}
 	all.Wait()
 	return code
+}
+
+func (g getting) ask(ctx context.Context, p process) answer {
+	if host, is := strings.CutPrefix(g.url, tcpPrefix); is {
+		return p.exchange(ctx, host, g.lines, g.timeout)
+	}
+	return fetch(ctx, p.client(), g.request)
 }
 
 // printAnswer prints an answer for people: the body to stdout, what else there is to say to stderr.
@@ -109,6 +119,7 @@ func parseGet(p process, args []string) (getting, error) {
 	flags.Var(headers(g.header), "H", "send a `header`")
 	flags.DurationVar(&g.timeout, "timeout", 3*time.Second, "give up after this `time`")
 	flags.StringVar(&g.method, "X", http.MethodGet, "the `method`")
+	flags.Var(&g.lines, "line", "to tcp://HOST:PORT: send a `line` and wait for the one that comes back; without one a line is sent that greets")
 	rest, err := parse(p, flags, getArgs, args)
 	if err != nil {
 		return getting{}, err
@@ -123,11 +134,28 @@ func parseGet(p process, args []string) (getting, error) {
 	case g.atOnce < 1:
 		return getting{}, errors.New("-c: must be at least 1")
 	}
-	if g.url, err = address(rest[0]); err != nil {
+	if g.url, err = g.address(rest[0]); err != nil {
 		return getting{}, err
 	}
 	g.asJSON, err = wantsJSON(*format)
 	return g, err
+}
+
+// address reads the address of get: of all modes it alone also knows tcp.
+func (g getting) address(s string) (string, error) {
+	host, is := strings.CutPrefix(s, tcpPrefix)
+	switch {
+	case !is && len(g.lines) > 0:
+		return "", fmt.Errorf("-line: %q is not an address such as tcp://echo:9000", s)
+	case !is:
+		return address(s)
+	case len(g.header) > 0 || g.method != http.MethodGet:
+		return "", errors.New("-H and -X: there is no such thing in TCP")
+	}
+	if name, port, err := net.SplitHostPort(host); err != nil || name == "" || port == "" {
+		return "", fmt.Errorf("%q is not an address such as tcp://echo:9000", s)
+	}
+	return s, nil
 }
 
 func printFetched(p process, a answer) int {

@@ -1,7 +1,7 @@
 // Command hello is the sample application of the labs: one static binary, made for an image that holds nothing else.
-// Its first argument is its mode: a web application that identifies itself in every answer (serve), the clients that
-// talk to it (get, lookup, load, probe), one that asks what was counted (query), and the smallest processes a container
-// can run (client, once).
+// Its first argument is its mode: a web application that identifies itself in every answer, and with TCP_PORT in a
+// protocol of lines too (serve), the clients that talk to it (get, lookup, load, probe), one that asks what was counted
+// (query), and the smallest processes a container can run (client, once).
 //
 // Everything it does can be predicted: faults follow a counter instead of a dice, every request gets an answer, and a
 // request that has begun is finished before the process ends. It is configured by environment variables alone (see

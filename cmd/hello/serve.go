@@ -65,7 +65,7 @@ func (s *server) run(ctx context.Context) int {
 	}
 	defer front.Close()
 	s.log.Printf("%s %s listening on %s", s.cfg.name, s.cfg.version, front.Addr())
-	handler, failed := a.handler(), make(chan error, 2)
+	handler, failed := a.handler(), make(chan error, 3)
 	if s.cfg.adminPort != 0 {
 		admin, err := s.listen(s.cfg.adminPort)
 		if err != nil {
@@ -79,6 +79,20 @@ func (s *server) run(ctx context.Context) int {
 	}
 	srv := s.serve(front, handler, failed)
 	defer srv.Close()
+	lines := newLineServer(s.cfg, s.log)
+	if s.cfg.tcpPort != 0 {
+		side, err := s.listen(s.cfg.tcpPort)
+		if err != nil {
+			return s.fatal(err)
+		}
+		defer side.Close()
+		s.log.Printf("%s %s lines on %s", s.cfg.name, s.cfg.version, side.Addr())
+		go func() {
+			if err := lines.serve(side); err != nil {
+				failed <- err
+			}
+		}()
+	}
 
 	hurry := false
 	for running := true; running; {
@@ -105,7 +119,7 @@ func (s *server) run(ctx context.Context) int {
 		}
 	}
 	s.log.Print("stopping: finishing requests in flight")
-	if err := s.drain(ctx, srv); err != nil {
+	if err := s.drain(ctx, srv, lines); err != nil {
 		return s.fatal(fmt.Errorf("requests in flight were cut off: %w", err))
 	}
 	s.log.Print("stopped")
@@ -132,12 +146,12 @@ func (s *server) serve(l net.Listener, h http.Handler, failed chan<- error) *htt
 }
 
 // drain finishes the requests in flight, for no longer than the drain timeout and not after another signal.
-func (s *server) drain(ctx context.Context, srv *http.Server) error {
+func (s *server) drain(ctx context.Context, srv *http.Server, lines *lineServer) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.drainTimeout)
 	defer cancel()
 	ctx, stop := s.untilSignal(ctx)
 	defer stop()
-	return srv.Shutdown(ctx)
+	return errors.Join(srv.Shutdown(ctx), lines.shutdown(ctx))
 }
 
 // stopped waits, and tells whether the process was told to end in the meantime.

@@ -117,3 +117,18 @@ func BenchmarkHub(b *testing.B) {
 		h.Close()
 	}
 }
+
+// BenchmarkPage measures what a lab's page costs the hub.
+func BenchmarkPage(b *testing.B) {
+	w := crowd(b, 100)
+	h := w.hub()
+	now := time.Now()
+	h.now = func() time.Time { now = now.Add(time.Second); return now }
+	v := w.visit(h, "p000", false)
+	b.ReportAllocs()
+	for b.Loop() {
+		if r := v.do("GET", "/demo/scale-it/"); r.Code != http.StatusOK {
+			b.Fatal(r.Code)
+		}
+	}
+}

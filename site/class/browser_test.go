@@ -4,6 +4,7 @@ package class
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -147,6 +148,34 @@ func TestBoardInABrowser(t *testing.T) {
 	require.NoError(t, Revoke(t.Context(), w.store, "p000"))
 	becomes(t, ada, `location.pathname === '/in'`)
 	becomes(t, board, `document.querySelector('.room tr[data-id=p000] .status').textContent === 'no page open'`)
+}
+
+func TestTheBoardRecovers(t *testing.T) {
+	w := crowd(t, 5)
+	up := func(h *Hub, addr string) (*http.Server, string) {
+		l, err := net.Listen("tcp", addr)
+		require.NoError(t, err)
+		server := &http.Server{Handler: h}
+		go func() { _ = server.Serve(l) }()
+		return server, l.Addr().String()
+	}
+	h := w.hub()
+	server, addr := up(h, "127.0.0.1:0")
+	token, err := Invite(t.Context(), w.store, labs.Person{ID: "grace"}, true)
+	require.NoError(t, err)
+	ctx := open(t)
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate("http://"+addr+"/in/"+token)))
+	becomes(t, ctx, `document.querySelectorAll('.causes li').length >= 1`)
+	script[chromedp.Void](t, ctx, `window.same = true`)
+	require.NoError(t, server.Close())
+	h.Close()
+	becomes(t, ctx, `!document.querySelector('#lost').hidden`)
+
+	w.say("p000", "scale-it", verdict("answers", labs.Failing, "said while the hub was away"))
+	server, _ = up(w.hub(), addr)
+	defer server.Close()
+	becomes(t, ctx, `document.querySelector('#lost').hidden && document.querySelector('.room tr[data-id=p000] .in-way').textContent === 'said while the hub was away'`)
+	assert.True(t, script[bool](t, ctx, `window.same`), "without a reload, and in the same session")
 }
 
 func TestNothingIsWiderThanTheWindow(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -227,4 +229,32 @@ func TestAFullDisk(t *testing.T) {
 	assert.Equal(t, 500, r.Code)
 	assert.Contains(t, r.Body.String(), "the disk is full")
 	assert.NotContains(t, ada.do("GET", "/demo/").Body.String(), "hello", "what is not kept is not said")
+}
+
+func TestOtherSitesStayOut(t *testing.T) {
+	w := newWorld(t)
+	h := w.hub()
+	grace := w.visit(h, "grace", true)
+	ask := func(edit func(*http.Request)) int {
+		r := httptest.NewRequestWithContext(t.Context(), "POST", "/board/message", strings.NewReader("text=hello"))
+		r.Host = "localhost:8480"
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.AddCookie(grace.cookie)
+		edit(r)
+		a := httptest.NewRecorder()
+		h.ServeHTTP(a, r)
+		return a.Code
+	}
+	assert.Equal(t, 303, ask(func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-origin") }))
+	assert.Equal(t, 403, ask(func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }))
+	assert.Equal(t, 403, ask(func(r *http.Request) { r.Header.Set("Origin", "http://evil.example") }))
+	assert.Equal(t, 421, ask(func(r *http.Request) { r.Host = "evil.example" }))
+	for _, path := range []string{"/in", "/board/", "/board/attendees/ada/", "/board/attendees/ada/pages/demo/scale-it/"} {
+		r := grace.do("GET", path)
+		assert.Contains(t, r.Header().Get("Content-Security-Policy"), "default-src 'none'", path)
+		assert.Equal(t, "no-store", r.Header().Get("Cache-Control"), path)
+		for _, never := range []string{"style=", "<style", "onclick", "<script>", "unsafe"} {
+			assert.NotContains(t, r.Body.String(), never, path)
+		}
+	}
 }

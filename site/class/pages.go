@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"embed"
 	"fmt"
-	"html"
 	"html/template"
 	"net/http"
 	"strings"
@@ -28,7 +27,8 @@ type page struct {
 }
 
 func parsePages(look *site.Look) (map[string]*template.Template, error) {
-	funcs := template.FuncMap{"asset": look.Asset, "ticks": ticks, "face": face, "length": length}
+	funcs := look.Funcs()
+	funcs["face"] = face
 	pages := map[string]*template.Template{}
 	for _, name := range []string{"enter", "name", "said", "board", "attendee", "link"} {
 		t, err := template.New("layout.html").Funcs(funcs).
@@ -41,37 +41,15 @@ func parsePages(look *site.Look) (map[string]*template.Template, error) {
 	return pages, nil
 }
 
-// ticks is text with `code` between backticks as code.
-func ticks(s string) template.HTML {
-	parts := strings.Split(s, "`")
-	var b strings.Builder
-	for i, p := range parts {
-		open, end := "", ""
-		if i%2 == 1 && i < len(parts)-1 {
-			open, end = "<code>", "</code>"
-		} else if i%2 == 1 {
-			open = "`"
-		}
-		b.WriteString(open + html.EscapeString(p) + end)
-	}
-	return template.HTML(b.String())
-}
-
 // A look is how a state looks: its mark, and the word that says the same.
 type look struct{ Mark, Word string }
 
 func face(s labs.State) look {
-	switch s {
-	case labs.Passed:
-		return look{"✓", "passed"}
-	case labs.Failing:
-		return look{"✗", "not yet"}
-	case labs.Blocked:
-		return look{"○", "waiting"}
-	case labs.Unknown:
-		return look{"?", "cannot look"}
+	if s == none {
+		return look{"·", "not begun"}
 	}
-	return look{"·", "not begun"}
+	mark, word := site.Face(s)
+	return look{mark, word}
 }
 
 // length is a duration as one says it.

@@ -1,0 +1,1 @@
+kindlab answer @{lab}/kept "about 50" || true

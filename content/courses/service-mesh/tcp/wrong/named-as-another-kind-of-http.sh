@@ -1,0 +1,1 @@
+kubectl patch service echo --patch '{"spec": {"ports": [{"port": @{port}, "name": "grpc-echo"}]}}'

@@ -1,0 +1,1 @@
+sed 's/^  tcp:/  http:/' echo.yaml | kubectl apply --filename -

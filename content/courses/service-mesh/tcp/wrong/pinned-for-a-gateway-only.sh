@@ -1,0 +1,3 @@
+sed 's/^  tcp:/  gateways:\
+    - front\
+&/' echo.yaml | kubectl apply --filename -

@@ -1,0 +1,1 @@
+sed '/subset: v1/d' echo.yaml | kubectl apply --filename -

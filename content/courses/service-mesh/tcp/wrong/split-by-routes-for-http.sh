@@ -1,0 +1,22 @@
+cat > divided.yaml <<EOF
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata:
+  name: echo
+spec:
+  hosts:
+    - echo
+  http:
+    - match:
+        - port: @{port}
+      route:
+        - destination:
+            host: echo
+            subset: v1
+          weight: $((100 - @{share}))
+        - destination:
+            host: echo
+            subset: v2
+          weight: @{share}
+EOF
+kubectl apply --filename divided.yaml
