@@ -183,6 +183,9 @@ func (s *session) serve(ctx context.Context, o upOptions, started time.Time) err
 	err = s.serveOn(ctx, pages, o.listen, o.port, "kindlab up --port 9000", func(url string) {
 		fmt.Fprintf(s.err, "\nReady after %s. Open %s\n", took(time.Since(started)), s.paint(bold, url+"/"+s.course.ID+"/"))
 		fmt.Fprintf(s.err, "Commands go into another terminal: %s shell. Ctrl-C ends the pages; the cluster stays.\n", callMe())
+		if s.joined.Joined() && !s.sends() {
+			fmt.Fprintf(s.err, "The class %s learns %s: nothing of %s is sent to it.\n", clean(s.joined.Class), s.joined.Course, s.course.ID)
+		}
 		if s.line != nil {
 			fmt.Fprintf(s.err, "Your verdicts go to the class %s, where you are %s.\n", clean(s.joined.Class), clean(s.joined.Name))
 		}

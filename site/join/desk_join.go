@@ -83,12 +83,15 @@ func (d *Desk) admit(r *http.Request, q Request) (Member, error) {
 	if q.Token != "" {
 		return d.cfg.Members.Link(r, short(q.Token, 100))
 	}
+	already, generation := "", 0
 	d.mu.Lock()
-	already := ""
 	if before := d.machines[q.Machine]; before != nil {
-		already = before.Attendee
+		already, generation = before.Attendee, before.Generation
 	}
 	d.mu.Unlock()
+	if is, in := d.cfg.Members.Member(already); !in || is.Generation != generation {
+		already = "" // who was shut out does not come back by the code
+	}
 	return d.cfg.Members.Enter(r, short(q.Code, 100), short(q.Name, 1000), already)
 }
 

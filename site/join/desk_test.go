@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -199,6 +200,33 @@ func (c *classroom) Confirm(ctx context.Context, attendee, course, lab, check st
 
 func (c *classroom) Confirmations(ctx context.Context, attendee, course string) (map[string]progress.Confirmation, error) {
 	return c.store.Confirmations(ctx, attendee, course)
+}
+
+// heard are the verdicts that News was told, kept the events that were taken in and
+// told something; forget begins anew.
+func (c *classroom) heard() []labs.Verdict {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.news)
+}
+
+func (c *classroom) kept() []progress.Event {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.delivered)
+}
+
+func (c *classroom) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.news, c.delivered = nil, nil
+}
+
+// tell is the instructor's word to all.
+func (c *classroom) tell(n Notices) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.notices = n
 }
 
 func (c *classroom) progress(attendee string) labs.Progress {

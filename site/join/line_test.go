@@ -23,9 +23,7 @@ func TestAnHourWithoutNetwork(t *testing.T) {
 	l.see("one", "aa", labs.Failing, "nothing is there")
 	l.send()
 	assert.Equal(t, map[string]labs.State{"one/aa": labs.Failing}, c.states("ada"))
-	c.mu.Lock()
-	c.delivered = nil
-	c.mu.Unlock()
+	c.forget()
 
 	c.down.Store(true)
 	draw := rand.New(rand.NewPCG(1, 2))
@@ -56,7 +54,7 @@ func TestAnHourWithoutNetwork(t *testing.T) {
 	assert.Contains(t, l.said[1], "there again")
 
 	seqs, passes := int64(0), map[string]int{}
-	for _, e := range c.delivered {
+	for _, e := range c.kept() {
 		assert.Greater(t, e.Seq, seqs, "in order")
 		seqs = e.Seq
 		passes[e.Kind+labs.Key(e.Verdict.Lab, e.Verdict.Check)]++
@@ -78,7 +76,7 @@ func TestKilledBeforeTheAnswerCame(t *testing.T) {
 	l.sender.Once(t.Context())
 	assert.Equal(t, 3, l.waiting())
 	assert.Equal(t, labs.Progress{"one/aa": at}, c.progress("ada"))
-	news := len(c.news)
+	news := len(c.heard())
 
 	c.deaf.Store(false)
 	l.restart()
@@ -90,8 +88,8 @@ func TestKilledBeforeTheAnswerCame(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, vs, 2)
 	assert.Equal(t, "second", vs[1].Findings[0].Because)
-	assert.Len(t, c.delivered, 4, "what came twice is taken in once")
-	assert.Equal(t, news+2, len(c.news), "and what is no news is not told: one telling of the lab's two")
+	assert.Len(t, c.kept(), 4, "what came twice is taken in once")
+	assert.Len(t, c.heard(), news+2, "and what is no news is not told: one telling of the lab's two")
 }
 
 func TestHubIsStartedAgain(t *testing.T) {
@@ -100,10 +98,10 @@ func TestHubIsStartedAgain(t *testing.T) {
 	l.see("one", "aa", labs.Passed, "")
 	l.see("one", "bb", labs.Failing, "this")
 	l.send()
-	c.news = nil
+	c.forget()
 	c.restart()
-	require.Len(t, c.news, 2, "what was known is told again at the start")
-	assert.Equal(t, "this", c.news[1].Findings[0].Because)
+	require.Len(t, c.heard(), 2, "what was known is told again at the start")
+	assert.Equal(t, "this", c.heard()[1].Findings[0].Because)
 	l.see("one", "bb", labs.Passed, "")
 	l.send()
 	assert.Len(t, c.progress("ada"), 2, "the machine's token holds")
@@ -187,7 +185,7 @@ func TestWrongClock(t *testing.T) {
 			l.send()
 			assert.WithinDuration(t, passed, c.progress("ada")["one/aa"], 2*time.Second)
 
-			c.notices = Notices{Message: "Tea", Until: c.clock.now().Add(10 * time.Minute)}
+			c.tell(Notices{Message: "Tea", Until: c.clock.now().Add(10 * time.Minute)})
 			l.send()
 			got := l.told[len(l.told)-1]
 			assert.Equal(t, "Tea", got.Message)
