@@ -1,0 +1,1 @@
+sed -e '/sidecar.istio.io.inject/d' exit.yaml | kubectl apply --filename -

@@ -1,0 +1,1 @@
+sed -e 's/istio: exit-@{attendee}/istio: exit/' exit.yaml | kubectl apply --filename -

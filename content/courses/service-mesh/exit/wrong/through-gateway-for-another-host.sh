@@ -1,0 +1,1 @@
+sed -e 's/^        - bank.out/        - bnak.out/' bank.yaml | kubectl apply --filename -

@@ -1,0 +1,1 @@
+sed -e '/^    - mesh$/d' bank.yaml | kubectl apply --filename -

@@ -1,0 +1,1 @@
+sed -e '/^    - exit$/d' bank.yaml | kubectl apply --filename -

@@ -1,0 +1,2 @@
+kubectl apply --filename bank.yaml
+kubectl delete networkpolicy outside
