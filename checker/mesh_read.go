@@ -51,13 +51,7 @@ func readMesh(ctx context.Context, k *kube, namespace string) (meshObjects, erro
 	if err != nil {
 		return m, err
 	}
-	namespaces, err := sharedList(ctx, corev1.SchemeGroupVersion.WithResource("namespaces"), "", []source{{name: namespace}}, func(ctx context.Context) ([]corev1.Namespace, error) {
-		list, err := k.typed.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
-		if err != nil {
-			return nil, kubeError("listing namespaces", err)
-		}
-		return list.Items, nil
-	})
+	spaces, err := namespaces(ctx, k, namespace)
 	if err != nil {
 		return m, err
 	}
@@ -71,8 +65,8 @@ func readMesh(ctx context.Context, k *kube, namespace string) (meshObjects, erro
 	if err != nil {
 		return m, err
 	}
-	m.services, m.namespaces, m.accounts = services, namespaces, accounts
-	if m.pods, err = gatewayPods(ctx, k); err != nil {
+	m.services, m.namespaces, m.accounts = services, spaces, accounts
+	if m.pods, err = gatewayPods(ctx, k, namespace); err != nil {
 		return m, err
 	}
 	for _, n := range m.mentioned(namespace) {

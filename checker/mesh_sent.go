@@ -37,7 +37,7 @@ type proxyStatus struct {
 // proxiesBehind asks istiod which proxies of the lab's namespace and of the gateways
 // have not taken the newest configuration, and why.
 func proxiesBehind(ctx context.Context, k *kube, t *Target) (proxies int, behind []labs.Finding, err error) {
-	gateways, err := gatewayPods(ctx, k)
+	gateways, err := gatewayPods(ctx, k, t.Namespace)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -49,6 +49,8 @@ func proxiesBehind(ctx context.Context, k *kube, t *Target) (proxies int, behind
 	if err != nil {
 		return 0, nil, err
 	}
+	// Of the namespace's own there is one already.
+	gateways = slices.DeleteFunc(gateways, func(p corev1.Pod) bool { return p.Namespace == t.Namespace })
 	for _, p := range append(pods, gateways...) {
 		if !hasProxy(&p) || over(p) || p.DeletionTimestamp != nil {
 			continue
@@ -193,13 +195,38 @@ func proxyStatuses(ctx context.Context, k *kube, t *Target, gateways []corev1.Po
 	return out, nil
 }
 
-// gatewayPods are the proxies that are pods of their own.
-func gatewayPods(ctx context.Context, k *kube) ([]corev1.Pod, error) {
-	return sharedList(ctx, corev1.SchemeGroupVersion.WithResource("pods"), "gateways", []source{{namespace: meshRoot}}, func(ctx context.Context) ([]corev1.Pod, error) {
+// gatewayPods are the proxies that are pods of their own: those of the mesh, and the
+// namespace's. A neighbour's are none of the learner's business.
+func gatewayPods(ctx context.Context, k *kube, namespace string) ([]corev1.Pod, error) {
+	all, err := sharedList(ctx, corev1.SchemeGroupVersion.WithResource("pods"), "gateways", []source{{namespace: namespace}, {namespace: meshRoot}}, func(ctx context.Context) ([]corev1.Pod, error) {
 		list, err := k.typed.CoreV1().Pods("").List(ctx, metav1.ListOptions{LabelSelector: "istio"})
 		if err != nil {
 			return nil, kubeError("listing the gateways", err)
 		}
 		return slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return !isGateway(&p) }), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	spaces, err := namespaces(ctx, k, namespace)
+	if err != nil {
+		return nil, err
+	}
+	neighbours := map[string]bool{}
+	for _, n := range spaces {
+		neighbours[n.Name] = n.Labels[attendeeLabel] != "" && n.Name != namespace
+	}
+	// The list is shared: it is not changed.
+	return slices.DeleteFunc(slices.Clone(all), func(p corev1.Pod) bool { return neighbours[p.Namespace] }), nil
+}
+
+// namespaces are all of the cluster; a change of the one that is named wakes who asked.
+func namespaces(ctx context.Context, k *kube, name string) ([]corev1.Namespace, error) {
+	return sharedList(ctx, corev1.SchemeGroupVersion.WithResource("namespaces"), "", []source{{name: name}}, func(ctx context.Context) ([]corev1.Namespace, error) {
+		list, err := k.typed.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return nil, kubeError("listing namespaces", err)
+		}
+		return list.Items, nil
 	})
 }
