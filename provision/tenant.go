@@ -264,7 +264,7 @@ func (e *Environment) ensureTenancy(ctx context.Context, kube kubernetes.Interfa
 	} else if err == nil && e.otherClass(there.Labels) != "" {
 		return e.errOtherClass("the account "+e.Attendee, there.Labels)
 	}
-	account := fmt.Appendf(nil, "{apiVersion: v1, kind: ServiceAccount, metadata: {name: %q, labels: {%s: %s, %s: %[1]q, %s: %q}}, automountServiceAccountToken: false}",
+	account := fmt.Appendf(nil, "{apiVersion: v1, kind: ServiceAccount, metadata: {name: %[1]q, labels: {%[2]s: %[3]s, %[4]s: %[1]q, %[5]s: %[6]q}}, automountServiceAccountToken: false}",
 		e.Attendee, managedLabel, managedBy, AttendeeLabel, ClassLabel, e.Cluster)
 	if err := a.apply(ctx, ClassNamespace, "account", account); err != nil {
 		return err
