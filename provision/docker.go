@@ -22,6 +22,7 @@ const (
 	AttendeeLabel = "kindlab.attendee" // on what belongs to an attendee
 	LabLabel      = "kindlab.lab"      // and to a lab
 	CourseLabel   = "kindlab.course"
+	ClassLabel    = "kindlab.class" // on what belongs to an attendee who shares a cluster: of several classes in it, which
 )
 
 // A Hinted error knows the next step.

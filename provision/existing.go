@@ -73,9 +73,10 @@ func (e *Environment) identifyCluster(ctx context.Context) error {
 	return fmt.Errorf("the cluster's nodes are of several architectures (%s), and the labs' images are of one", strings.Join(archs, ", "))
 }
 
-// LeaveCluster takes everything of kindlab away from the cluster: the namespaces of all
-// attendees, their accounts and roles, the probe, the policies. Nothing else is touched, and
-// images stay in the registry. It may be run again after it was cut off.
+// LeaveCluster takes everything of the class away from the cluster: the namespaces of all
+// attendees and their accounts, and when no other class of kindlab is there, the roles, the
+// probe and the policies. Nothing else is touched, and images stay in the registry. It may be
+// run again after it was cut off.
 func (e *Environment) LeaveCluster(ctx context.Context) error {
 	return step(e.Report, "leaving the cluster", func() (string, error) { return "", e.leaveCluster(ctx) })
 }
@@ -95,7 +96,22 @@ func (e *Environment) leaveCluster(ctx context.Context) error {
 	}
 	// The accounts first, so that nothing new is made; the policies last, so that nothing is
 	// without a fence while it is there.
-	for _, selector := range []string{"kubernetes.io/metadata.name=" + ClassNamespace, AttendeeLabel, "kubernetes.io/metadata.name=" + SystemNamespace} {
+	class := ClassLabel + "=" + e.Cluster
+	if err := removeAccounts(ctx, kube, class); err != nil {
+		return err
+	}
+	if err := e.removeNamespaces(ctx, kube, class); err != nil {
+		return err
+	}
+	others, err := kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: AttendeeLabel + "," + managedLabel + "=" + managedBy})
+	if err != nil {
+		return fmt.Errorf("looking for other classes: %w", err)
+	}
+	if len(others.Items) > 0 {
+		e.Report.Note("the roles and the probe stay for namespace " + others.Items[0].Name + ", of another class")
+		return nil
+	}
+	for _, selector := range []string{"kubernetes.io/metadata.name=" + ClassNamespace, "kubernetes.io/metadata.name=" + SystemNamespace} {
 		if err := e.removeNamespaces(ctx, kube, selector); err != nil {
 			return err
 		}

@@ -162,11 +162,11 @@ func TestExisting(t *testing.T) {
 	v := newValve(t, f.robot)
 	const most = 1 << 30
 	v.left.Store(most)
-	place := func(name string) *guest {
-		return &guest{Environment: &Environment{Cluster: "room", State: t.TempDir(), Work: t.TempDir(), Attendee: name, Report: Quiet{},
+	place := func(name, class string) *guest {
+		return &guest{Environment: &Environment{Cluster: class, State: t.TempDir(), Work: t.TempDir(), Attendee: name, Report: Quiet{},
 			Existing: &Existing{Kubeconfig: v.file(t), Registry: ours.Registry}, Tenant: &Tenant{Pods: 20}}}
 	}
-	zoe := place("zoe")
+	zoe := place("zoe", "room")
 	own := func(g *guest) func() ([]*labs.Lab, error) {
 		return func() ([]*labs.Lab, error) {
 			var all []*labs.Lab
@@ -197,7 +197,7 @@ func TestExisting(t *testing.T) {
 		assert.Equal(t, int64(20), q.Spec.Hard.Pods().Value())
 	}
 	// Another attendee finds nothing half-made.
-	yan := place("yan")
+	yan := place("yan", "other-room")
 	require.NoError(t, yan.Up(ctx, r.course, own(yan)))
 	assert.Equal(t, shape(t, f, "zoe"), shape(t, f, "yan"))
 
@@ -211,9 +211,10 @@ func TestExisting(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, yan.WaitStart(ctx, lab))
 
-	require.NoError(t, yan.RemoveAttendee(ctx))
-	assert.Empty(t, shape(t, f, "yan"))
-	assert.NotEmpty(t, shape(t, f, "zoe"))
+	twin := place("zoe", "other-room")
+	require.ErrorContains(t, twin.Up(ctx, r.course, own(twin)), "belongs to the class room")
+	require.NoError(t, twin.RemoveAttendee(ctx))
+	require.NotEmpty(t, shape(t, f, "zoe"), "of another class nothing is taken")
 	for cut = 0; ; cut += 3 {
 		v.left.Store(int64(cut))
 		if err := zoe.Down(ctx); err == nil {
@@ -224,6 +225,13 @@ func TestExisting(t *testing.T) {
 	t.Logf("cut off on leaving too, up to %d writes", cut)
 	v.left.Store(most)
 	require.NoError(t, zoe.LeaveCluster(ctx), "it converges")
+	assert.Empty(t, shape(t, f, "zoe"))
+	assert.NotEmpty(t, shape(t, f, "yan"), "the other class stays")
+	_, err = f.kube.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(ctx, "kindlab-objects", metav1.GetOptions{})
+	require.NoError(t, err, "with its fences")
+	require.NoError(t, yan.RemoveAttendee(ctx))
+	assert.Empty(t, shape(t, f, "yan"))
+	require.NoError(t, yan.LeaveCluster(ctx))
 	assert.Equal(t, before, f.objects(t), "nothing is left behind, and nothing else is gone")
 	assert.FileExists(t, zoe.Existing.Kubeconfig, "the kubeconfig is theirs")
 }

@@ -175,6 +175,8 @@ func (e *Environment) ensureNamespace(ctx context.Context, kube kubernetes.Inter
 	case ns.Labels[AttendeeLabel] != e.Attendee:
 		return nil, hint(fmt.Errorf("namespace %s belongs to the attendee %s", name, ns.Labels[AttendeeLabel]),
 			"the name of the one with the lab's is that of the other with another lab's: give one of them another name")
+	case e.otherClass(ns.Labels) != "":
+		return nil, e.errOtherClass("namespace "+name, ns.Labels)
 	case ns.Labels[CourseLabel] != course:
 		return nil, hint(fmt.Errorf("namespace %s belongs to lab %s of the course %s", name, lab.ID, ns.Labels[CourseLabel]),
 			"finish that course with `kindlab down`, then run `kindlab up` again")

@@ -258,8 +258,14 @@ func (e *Environment) ensureClass(ctx context.Context, mesh bool) error {
 // ensureTenancy gives an attendee's namespace its bounds, and the attendee the rights in it.
 // It waits until the bounds are in force: before that, pods are refused.
 func (e *Environment) ensureTenancy(ctx context.Context, kube kubernetes.Interface, a *applier, lab *labs.Lab) error {
-	account := fmt.Appendf(nil, "{apiVersion: v1, kind: ServiceAccount, metadata: {name: %q, labels: {%s: %s, %s: %[1]q}}, automountServiceAccountToken: false}",
-		e.Attendee, managedLabel, managedBy, AttendeeLabel)
+	there, err := kube.CoreV1().ServiceAccounts(ClassNamespace).Get(ctx, e.Attendee, metav1.GetOptions{})
+	if err != nil && !isGone(err) {
+		return fmt.Errorf("looking for the account of %s: %w", e.Attendee, err)
+	} else if err == nil && e.otherClass(there.Labels) != "" {
+		return e.errOtherClass("the account "+e.Attendee, there.Labels)
+	}
+	account := fmt.Appendf(nil, "{apiVersion: v1, kind: ServiceAccount, metadata: {name: %[1]q, labels: {%[2]s: %[3]s, %[4]s: %[1]q, %[5]s: %[6]q}}, automountServiceAccountToken: false}",
+		e.Attendee, managedLabel, managedBy, AttendeeLabel, ClassLabel, e.Cluster)
 	if err := a.apply(ctx, ClassNamespace, "account", account); err != nil {
 		return err
 	}
@@ -279,6 +285,26 @@ func (e *Environment) ensureTenancy(ctx context.Context, kube kubernetes.Interfa
 		return err
 	}
 	return waitQuota(ctx, kube, namespace)
+}
+
+// otherClass is the class that something with these labels belongs to, when it is not ours.
+func (e *Environment) otherClass(l map[string]string) string {
+	if class := l[ClassLabel]; e.Tenant != nil && class != e.Cluster {
+		return class
+	}
+	return ""
+}
+
+func (e *Environment) errOtherClass(what string, l map[string]string) error {
+	return hint(fmt.Errorf("%s in the cluster belongs to the class %s", what, e.otherClass(l)), "two classes may share a cluster when no attendee of the one is called as one of the other: give this one another name")
+}
+
+// mine selects what is the attendee's, of our class.
+func (e *Environment) mine() string {
+	if e.Tenant == nil {
+		return AttendeeLabel + "=" + e.Attendee
+	}
+	return AttendeeLabel + "=" + e.Attendee + "," + ClassLabel + "=" + e.Cluster
 }
 
 // waitQuota waits until Kubernetes has counted what a namespace has against its quota.
@@ -313,8 +339,11 @@ func waitQuota(ctx context.Context, kube kubernetes.Interface, namespace string)
 // which Kubernetes' own level baseline does not allow, so a policy of ours takes its place.
 func (e *Environment) namespaceLabels(course string, lab *labs.Lab) map[string]string {
 	l := map[string]string{CourseLabel: course, LabLabel: lab.ID, AttendeeLabel: e.Attendee, managedLabel: managedBy}
+	if e.Tenant == nil {
+		return l
+	}
+	l[ClassLabel] = e.Cluster
 	switch {
-	case e.Tenant == nil:
 	case lab.Wants("mesh"):
 		l[podSecurity], l[podsLabel] = "privileged", podsMesh
 	default:
@@ -377,14 +406,27 @@ func (e *Environment) removeFromCluster(ctx context.Context) error {
 		return err
 	}
 	// First, so that nothing new is made.
-	err = kube.CoreV1().ServiceAccounts(ClassNamespace).Delete(ctx, e.Attendee, metav1.DeleteOptions{})
-	if err != nil && !isGone(err) {
-		return fmt.Errorf("removing the account of %s: %w", e.Attendee, err)
+	if err := removeAccounts(ctx, kube, e.mine()); err != nil {
+		return err
 	}
-	return e.removeNamespaces(ctx, kube, AttendeeLabel+"="+e.Attendee)
+	return e.removeNamespaces(ctx, kube, e.mine())
 }
 
-// removeNamespaces removes all of ours that the selector (key=value) fits, side by side.
+// removeAccounts removes the attendees' accounts that the selector fits, with their tokens.
+func removeAccounts(ctx context.Context, kube kubernetes.Interface, selector string) error {
+	all, err := kube.CoreV1().ServiceAccounts(ClassNamespace).List(ctx, metav1.ListOptions{LabelSelector: selector + "," + managedLabel + "=" + managedBy})
+	if err != nil {
+		return fmt.Errorf("listing the accounts of %s: %w", selector, err)
+	}
+	for _, a := range all.Items {
+		if err := kube.CoreV1().ServiceAccounts(ClassNamespace).Delete(ctx, a.Name, metav1.DeleteOptions{}); err != nil && !isGone(err) {
+			return fmt.Errorf("removing the account of %s: %w", a.Name, err)
+		}
+	}
+	return nil
+}
+
+// removeNamespaces removes all of ours that the selector fits, side by side.
 func (e *Environment) removeNamespaces(ctx context.Context, kube kubernetes.Interface, selector string) error {
 	all, err := kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: selector + "," + managedLabel + "=" + managedBy})
 	if err != nil {

@@ -85,7 +85,7 @@ func TestTenantBoundsOf(t *testing.T) {
 }
 
 func TestTenancy(t *testing.T) {
-	e := &Environment{Attendee: "true", Tenant: &Tenant{Memory: "512Mi", Pods: 7}} // a name that YAML would read as something else
+	e := &Environment{Cluster: "monday", Attendee: "true", Tenant: &Tenant{Memory: "512Mi", Pods: 7}} // a name that YAML would read as something else
 	plain, mesh := &labs.Lab{ID: "first", Needs: []string{"cluster"}}, &labs.Lab{ID: "second", Needs: []string{"mesh", "cluster"}}
 
 	text, err := e.tenancy(plain)
@@ -349,4 +349,31 @@ func TestHasNobodyElses(t *testing.T) {
 	require.EqualError(t, err, "namespace ada-2-first belongs to the attendee ada-2")
 	var h *Hinted
 	require.True(t, errors.As(err, &h))
+}
+
+func TestOtherClass(t *testing.T) {
+	lab := &labs.Lab{ID: "first"}
+	theirs := &Environment{Cluster: "monday", Attendee: "ada", Tenant: &Tenant{}, Report: Quiet{}}
+	kube := fake.NewClientset()
+	_, err := theirs.ensureNamespace(t.Context(), kube, "course", lab)
+	require.NoError(t, err)
+	ours := &Environment{Cluster: "friday", Attendee: "ada", Tenant: &Tenant{}, Report: Quiet{}}
+	_, err = ours.ensureNamespace(t.Context(), kube, "course", lab)
+	require.EqualError(t, err, "namespace ada-first in the cluster belongs to the class monday")
+	require.NoError(t, ours.removeNamespaces(t.Context(), kube, ours.mine()))
+	_, err = kube.CoreV1().Namespaces().Get(t.Context(), "ada-first", metav1.GetOptions{})
+	require.NoError(t, err, "another class's stays")
+
+	account := func(name, class string) *corev1.ServiceAccount {
+		return &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: ClassNamespace, Labels: map[string]string{AttendeeLabel: name, ClassLabel: class, managedLabel: managedBy}}}
+	}
+	kube = fake.NewClientset(account("ada", "monday"), account("bo", "friday"))
+	err = ours.ensureTenancy(t.Context(), kube, nil, lab)
+	require.EqualError(t, err, "the account ada in the cluster belongs to the class monday")
+	require.NoError(t, removeAccounts(t.Context(), kube, ours.mine()))
+	require.NoError(t, removeAccounts(t.Context(), kube, ClassLabel+"=friday"))
+	left, err := kube.CoreV1().ServiceAccounts(ClassNamespace).List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	require.Len(t, left.Items, 1)
+	assert.Equal(t, "ada", left.Items[0].Name)
 }
