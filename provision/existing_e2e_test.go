@@ -42,7 +42,8 @@ type foreign struct {
 
 // newForeign makes a plain kind cluster on our network.
 func newForeign(t *testing.T, registry string, docker *Environment) *foreign {
-	const name = "kindlab-e2e-plain"
+	// Two runs on one machine have each their own.
+	name := strings.TrimSuffix(filepath.Base(os.Getenv("KINDLAB_TEST_KUBECONFIG")), ".yaml") + "-plain"
 	t.Setenv("KIND_EXPERIMENTAL_DOCKER_NETWORK", networkName)
 	file := filepath.Join(t.TempDir(), "admin.yaml")
 	p := cluster.NewProvider(cluster.ProviderWithDocker())
