@@ -85,9 +85,12 @@ func LoadClass(file string, data []byte) (*Class, error) {
 	}
 	c := &Class{Name: raw.Name, Course: raw.Course, Isolation: raw.Isolation, Address: raw.Address, Kubeconfig: raw.Kubeconfig,
 		Registry: raw.Registry, Resources: raw.Resources, Parallel: raw.Parallel}
-	wrong := func(format string, args ...any) { ps.add(file, 0, format, args...) }
+	lines := linesOf(data)
+	wrong := func(format string, args ...any) { // what is wrong begins with its key
+		ps.add(file, lines[strings.TrimSuffix(strings.Fields(format)[0], ":")], format, args...)
+	}
 	if !ValidPersonID(c.Name) {
-		wrong("name %q: use small letters, digits and '-', 2 to %d of them", c.Name, maxPersonID)
+		wrong("name %.80q: use small letters, digits and '-', 2 to %d of them", c.Name, maxPersonID)
 	}
 	if c.Course == "" {
 		wrong("course is missing: name a built-in course, or the folder of one")
@@ -95,12 +98,12 @@ func LoadClass(file string, data []byte) (*Class, error) {
 	switch c.Isolation {
 	case OwnCluster, OwnNamespace, OwnMachine:
 	default:
-		wrong("isolation %q: use %s, %s or %s", c.Isolation, OwnCluster, OwnNamespace, OwnMachine)
+		wrong("isolation %.80q: use %s, %s or %s", c.Isolation, OwnCluster, OwnNamespace, OwnMachine)
 	}
 	if c.Address == "" {
 		c.Address = "127.0.0.1"
 	} else if _, err := netip.ParseAddr(c.Address); err != nil {
-		wrong("address %q: give an IP address of this host", c.Address)
+		wrong("address %.80q: give an IP address of this host", c.Address)
 	}
 	if c.Isolation != OwnNamespace {
 		if c.Kubeconfig != "" {
@@ -118,7 +121,7 @@ func LoadClass(file string, data []byte) (*Class, error) {
 	}
 	for _, q := range []struct{ name, is string }{{"cpu", c.Resources.CPU}, {"memory", c.Resources.Memory}} {
 		if q.is != "" && !quantity.MatchString(q.is) {
-			wrong("resources: %s %q: write it as Kubernetes does, such as 500m, 2 or 2Gi", q.name, q.is)
+			wrong("resources: %s %.80q: write it as Kubernetes does, such as 500m, 2 or 2Gi", q.name, q.is)
 		}
 	}
 	if c.Resources.Pods < 0 || c.Parallel < 0 {
@@ -132,6 +135,19 @@ func LoadClass(file string, data []byte) (*Class, error) {
 		wrong("attendees is empty: give their names, or how many there are")
 	}
 	return c, ps.err()
+}
+
+// linesOf is where each key of a mapping stands.
+func linesOf(data []byte) map[string]int {
+	out := map[string]int{}
+	n, err := parseYAML(string(data), 1)
+	if err != nil || n == nil {
+		return out
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		out[n.Content[i].Value] = n.Content[i].Line
+	}
+	return out
 }
 
 // or fills in what r does not say.
@@ -191,9 +207,9 @@ func people(ps *Problems, file, key string, n *yaml.Node, taken map[string]bool)
 			p.ID = PersonID(name, func(id string) bool { return taken[id] })
 		}
 		if !ValidPersonID(p.ID) {
-			ps.add(file, item.Line, "%s: id %q: use small letters, digits and '-', 2 to %d of them", key, p.ID, maxPersonID)
+			ps.add(file, item.Line, "%s: id %.80q: use small letters, digits and '-', 2 to %d of them", key, p.ID, maxPersonID)
 		} else if taken[p.ID] {
-			ps.add(file, item.Line, "%s: id %q is there twice", key, p.ID)
+			ps.add(file, item.Line, "%s: id %.80q is there twice", key, p.ID)
 		}
 		taken[p.ID] = true
 		out = append(out, Person{p.ID, name})

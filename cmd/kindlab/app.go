@@ -33,10 +33,12 @@ type app struct {
 
 	me         string // the attendee; on a laptop there is just one
 	verbose    bool
+	warns      bool // warnings of what serves are printed
 	state      string
 	work       string
 	cluster    string
 	courseName string
+	class      string // whose attendee's shell this is
 	output     string
 }
 
@@ -49,6 +51,7 @@ func newApp(in io.Reader, out, errOut io.Writer, env func(string) string) *app {
 	a.work = first(env("KINDLAB_WORK"), filepath.Join(home, "kindlab"))
 	a.cluster = first(env("KINDLAB_CLUSTER"), "kindlab")
 	a.courseName = env("KINDLAB_COURSE")
+	a.class = env("KINDLAB_CLASS")
 	a.me = first(env("KINDLAB_ATTENDEE"), "me")
 	return a
 }
@@ -165,6 +168,7 @@ type session struct {
 	course *labs.Course
 	place  *provision.Environment
 	store  *progress.Store
+	keeper *keeper          // of what passes while somebody watches
 	shared *checker.Watcher // by all labs and attendees
 	live   *engines
 	free   func(port int) bool // whether a port of the host may be drawn; nil for those that nothing listens on
@@ -201,7 +205,7 @@ func (a *app) newSession(ctx context.Context, name string) (*session, error) {
 		_ = store.Close()
 		return nil, err
 	}
-	return &session{app: a, course: course, store: store, shared: checker.NewWatcher(), live: &engines{}, joined: a.inClass(), place: &provision.Environment{
+	return &session{app: a, course: course, store: store, keeper: newKeeper(store, a.logger()), shared: checker.NewWatcher(), live: &engines{}, joined: a.inClass(), place: &provision.Environment{
 		Cluster: a.cluster, State: a.state, Work: a.work, Attendee: a.me, Docker: docker, Report: a.reporter(),
 		NodeImage: first(a.env("KINDLAB_NODE_IMAGE"), provision.DefaultNodeImage),
 		Mesh:      provision.Mesh{Hub: a.env("KINDLAB_ISTIO_HUB"), Tag: a.env("KINDLAB_ISTIO_TAG")},

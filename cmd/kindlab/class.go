@@ -55,6 +55,7 @@ type classroom struct {
 	class  *labs.Class
 	course *labs.Course
 	store  *progress.Store
+	keeper *keeper
 	docker *client.Client
 	shared *checker.Watcher
 	live   *engines
@@ -78,11 +79,9 @@ func (a *app) openClass(ctx context.Context, file string) (*classroom, error) {
 	}
 	dir := filepath.Dir(file)
 	class.Kubeconfig = beside(dir, class.Kubeconfig)
-	name := class.Course
-	if known, err := courses(); err != nil {
+	name, err := courseBeside(dir, class.Course)
+	if err != nil {
 		return nil, err
-	} else if !slices.Contains(known, name) {
-		name = beside(dir, name)
 	}
 	course, err := loadCourse(name)
 	if err != nil {
@@ -99,17 +98,30 @@ func (a *app) openClass(ctx context.Context, file string) (*classroom, error) {
 	if own.courseName, err = fromAnywhere(name); err != nil {
 		return nil, err
 	}
-	store, err := own.store()
-	if err != nil {
-		return nil, err
-	}
-	c := &classroom{app: &own, class: class, store: store, docker: docker, shared: checker.NewWatcher(), live: &engines{}, url: pagesURL(class.Address, sitePort)}
+	c := &classroom{app: &own, class: class, docker: docker, shared: checker.NewWatcher(), live: &engines{}, url: pagesURL(class.Address, sitePort)}
 	c.course = course.Without(c.place("", provision.Quiet{}).NotOffered)
 	if len(c.course.Labs) == 0 {
-		c.close()
 		return nil, &provision.Hinted{Err: fmt.Errorf("no lab of the course %s can be had with isolation: %s", course.ID, class.Isolation), Hint: "use isolation: cluster"}
 	}
+	if c.store, err = own.store(); err != nil {
+		return nil, err
+	}
+	c.keeper = newKeeper(c.store, own.logger())
 	return c, nil
+}
+
+// courseBeside is a course as class.yaml in dir means it: a built-in one, or a folder.
+// A slip in the name of a built-in one stays as it was typed.
+func courseBeside(dir, name string) (string, error) {
+	known, err := courses()
+	if err != nil || slices.Contains(known, name) {
+		return name, err
+	}
+	path := beside(dir, name)
+	if _, err := os.Stat(path); err != nil && labs.Nearest(name, known) != "" {
+		return name, nil
+	}
+	return path, nil
 }
 
 // beside is a path as a file in dir means it.
@@ -123,11 +135,11 @@ func beside(dir, path string) string {
 // of is the session of one attendee: the same as on a laptop, but in their place.
 func (c *classroom) of(id string, r provision.Reporter) *session {
 	own := *c.app
-	own.me, own.cluster = id, c.place(id, r).Cluster
+	own.me, own.class, own.cluster = id, c.class.Name, c.place(id, r).Cluster
 	own.work = filepath.Join(c.work, id)
 	place := c.place(id, r)
 	place.Work = own.work
-	return &session{app: &own, course: c.course, store: c.store, shared: c.shared, live: c.live, place: place}
+	return &session{app: &own, course: c.course, store: c.store, keeper: c.keeper, shared: c.shared, live: c.live, place: place}
 }
 
 // place is the environment of one attendee; that of nobody when id is empty.

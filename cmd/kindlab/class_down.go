@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 
 	"github.com/kindlab/kindlab/labs"
 	"github.com/kindlab/kindlab/provision"
@@ -45,13 +45,13 @@ func (c *classroom) add(ctx context.Context, names []string) error {
 	for _, typed := range names {
 		name, err := labs.PersonName(typed)
 		if err != nil {
-			return fmt.Errorf("%q: %w", clean(typed), err)
+			return fmt.Errorf("%.80q: %w", clean(typed), err)
 		}
 		p := labs.Person{ID: labs.PersonID(name, taken), Name: name}
 		there = append(there, progress.Member{Person: p})
 		fresh = append(fresh, p)
 	}
-	if err := c.preflight(ctx, len(there.attendees())+len(fresh)); err != nil {
+	if err := c.preflight(ctx, len(there.attendees())); err != nil {
 		return err
 	}
 	if err := c.admit(ctx, fresh, nil); err != nil {
@@ -82,7 +82,7 @@ func newClassRemove(a *app, file *string) *cobra.Command {
 				return err
 			}
 			defer c.close()
-			p, err := c.attendee(ctx, args[0])
+			p, err := c.leaving(ctx, args[0])
 			if err != nil {
 				return err
 			}
@@ -176,38 +176,8 @@ reached stays, and so do their work folders, unless --everything is given.`,
 }
 
 func (c *classroom) down(ctx context.Context, everything bool) error {
-	all, err := c.attendees(ctx)
-	if err != nil {
-		return err
-	}
-	r := c.reporter()
-	switch {
-	case c.class.Isolation == labs.OwnCluster:
-		// By what runs, not by who is in the roll: an earlier command may have been cut off.
-		names, err := c.place("", r).Clusters(ctx)
-		if err != nil {
-			return err
-		}
-		for _, name := range names {
-			if id, ours := strings.CutPrefix(name, c.class.Name+"-"); ours {
-				r.Note("cluster " + name)
-				if err := c.takeAway(ctx, id, r); err != nil {
-					return err
-				}
-			}
-		}
-	case c.class.Isolation == labs.OwnNamespace:
-		for _, p := range all {
-			if err := c.of(p.ID, provision.Quiet{}).place.RemoveDockerObjects(ctx); err != nil {
-				return err
-			}
-		}
-		place := c.place("", r)
-		take := place.Down
-		if place.Existing != nil {
-			take = place.LeaveCluster
-		}
-		if err := take(ctx); err != nil {
+	if c.class.Isolation != labs.OwnMachine {
+		if err := c.takeAllAway(ctx); err != nil {
 			return err
 		}
 	}
@@ -223,4 +193,36 @@ func (c *classroom) down(ctx context.Context, everything bool) error {
 	}
 	c.close()
 	return errors.Join(os.RemoveAll(c.state), os.RemoveAll(c.work))
+}
+
+// takeAllAway removes everybody's environment, and what they share.
+func (c *classroom) takeAllAway(ctx context.Context) error {
+	everybody, err := c.everybody(ctx)
+	if err != nil {
+		return err
+	}
+	r := c.reporter()
+	shared := c.place("", r)
+	there, err := shared.Clusters(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range everybody {
+		own := c.of(id, r).place
+		// By who is in the roll, not by how clusters are called: another class may
+		// have a name that begins as this one's.
+		if c.class.Isolation == labs.OwnCluster && slices.Contains(there, own.Cluster) {
+			r.Note("cluster " + own.Cluster)
+			err = own.Down(ctx)
+		} else {
+			err = own.RemoveDockerObjects(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if shared.Existing != nil {
+		return shared.LeaveCluster(ctx)
+	}
+	return shared.Down(ctx)
 }

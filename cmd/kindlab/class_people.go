@@ -37,6 +37,17 @@ func (ms members) attendees() []labs.Person {
 	return out
 }
 
+// with are ms and those attendees who are not among them.
+func (ms members) with(attendees []labs.Person) members {
+	all := slices.Clone(ms)
+	for _, p := range attendees {
+		if !ms.has(p.ID) {
+			all = append(all, progress.Member{Person: p})
+		}
+	}
+	return all
+}
+
 func (c *classroom) people(ctx context.Context) (members, error) {
 	all, err := c.store.Members(ctx)
 	return members(all), err
@@ -45,6 +56,36 @@ func (c *classroom) people(ctx context.Context) (members, error) {
 func (c *classroom) attendees(ctx context.Context) ([]labs.Person, error) {
 	all, err := c.people(ctx)
 	return all.attendees(), err
+}
+
+// everybody are the ids of all attendees who may have left something: those of
+// class.yaml, and all who were ever in the class.
+func (c *classroom) everybody(ctx context.Context) ([]string, error) {
+	all, err := c.people(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, m := range all.with(c.class.Attendees) {
+		if !m.Instructor {
+			ids = append(ids, m.ID)
+		}
+	}
+	return ids, nil
+}
+
+// leaving finds whom `class remove` means: also somebody whose removal was cut off.
+func (c *classroom) leaving(ctx context.Context, id string) (labs.Person, error) {
+	all, err := c.people(ctx)
+	if err != nil {
+		return labs.Person{}, err
+	}
+	for _, m := range all {
+		if m.ID == id && m.Removed && !m.Instructor {
+			return m.Person, nil
+		}
+	}
+	return c.attendee(ctx, id)
 }
 
 // attendee finds one by id, and says whom there is.
@@ -60,7 +101,7 @@ func (c *classroom) attendee(ctx context.Context, id string) (labs.Person, error
 		}
 		names = append(names, p.ID)
 	}
-	err = fmt.Errorf("there is no attendee %q", clean(id))
+	err = fmt.Errorf("there is no attendee %.80q", clean(id))
 	if near := labs.Nearest(id, names); near != "" {
 		return labs.Person{}, &provision.Hinted{Err: err, Hint: "did you mean " + near + "?"}
 	}
@@ -125,12 +166,7 @@ func (c *classroom) admit(ctx context.Context, attendees, instructors []labs.Per
 			return err
 		}
 	}
-	all := known
-	for _, p := range attendees {
-		if !known.has(p.ID) {
-			all = append(all, progress.Member{Person: p})
-		}
-	}
+	all := known.with(attendees)
 	for _, p := range instructors {
 		if !known.has(p.ID) {
 			all = append(all, progress.Member{Person: p, Instructor: true})

@@ -31,6 +31,8 @@ serves until Ctrl-C; run it again to go on where it was.`,
 				return err
 			}
 			defer c.close()
+			c.warns = true
+			c.keeper.log = c.logger()
 			return c.serve(ctx, first(listen, c.class.Address), port)
 		},
 	}
@@ -49,6 +51,7 @@ func (c *classroom) serve(ctx context.Context, listen string, port int) error {
 		Pages:      func(p labs.Person) site.Config { return c.pagesOf(ctx, p) },
 		Kubeconfig: c.kubeconfig,
 		Ready:      func(id string) (bool, string) { return roll.ready(ctx, id) },
+		Trouble:    c.keeper.trouble,
 	}
 	if c.class.Isolation == labs.OwnMachine {
 		files, _, err := findCourse(c.courseName)
@@ -62,9 +65,10 @@ func (c *classroom) serve(ctx context.Context, listen string, port int) error {
 	if err != nil {
 		return err
 	}
-	renewing, stop := context.WithCancel(ctx)
+	beside, stop := context.WithCancel(ctx)
 	defer stop()
-	go c.renew(renewing)
+	go c.renew(beside)
+	go c.keeper.run(beside, true)
 	err = c.serveOn(ctx, hub, listen, port, "kindlab class serve --port 9000", func(url string) {
 		c.url = url
 		page, err := c.writeHandout(ctx)

@@ -65,3 +65,12 @@ func (s *session) renew(ctx context.Context) error {
 	}
 	return nil
 }
+
+// notInClass refuses what would take an attendee's place in a class for one that is
+// the learner's alone.
+func (a *app) notInClass(instead string) error {
+	if a.class == "" {
+		return nil
+	}
+	return &provision.Hinted{Err: fmt.Errorf("this is the shell of an attendee of the class %s", a.class), Hint: "leave it, and run `kindlab class " + instead + "`"}
+}

@@ -42,14 +42,19 @@ whenever it was cut off or class.yaml has more names: what is there stays as it 
 
 func (c *classroom) up(ctx context.Context) error {
 	started := time.Now()
+	known, err := c.people(ctx)
+	if err != nil {
+		return err
+	}
+	// Before anybody is in the roll: who is refused may list fewer.
+	if err := c.preflight(ctx, len(known.with(c.class.Attendees).attendees())); err != nil {
+		return err
+	}
 	if err := c.admit(ctx, c.class.Attendees, c.class.Instructors); err != nil {
 		return err
 	}
 	all, err := c.attendees(ctx)
 	if err != nil {
-		return err
-	}
-	if err := c.preflight(ctx, len(all)); err != nil {
 		return err
 	}
 	if err := c.converge(ctx, all); err != nil {

@@ -21,6 +21,9 @@ kinds.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
+			if err := a.notInClass("down"); err != nil {
+				return err
+			}
 			docker, err := provision.Connect(ctx)
 			if err != nil {
 				return err

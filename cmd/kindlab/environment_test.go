@@ -365,7 +365,12 @@ type started struct {
 
 func (p *place) start(t *testing.T, args ...string) *started {
 	t.Helper()
-	s := &started{cmd: p.command(context.Background(), args...), out: &output{}, done: make(chan struct{})}
+	return start(t, p.command(context.Background(), args...))
+}
+
+func start(t *testing.T, c *exec.Cmd) *started {
+	t.Helper()
+	s := &started{cmd: c, out: &output{}, done: make(chan struct{})}
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
 	s.cmd.WaitDelay = 5 * time.Second // what it started may hold the output open
 	require.NoError(t, s.cmd.Start())
@@ -376,7 +381,7 @@ func (p *place) start(t *testing.T, args ...string) *started {
 	t.Cleanup(func() {
 		killGroup(s.cmd)
 		<-s.done
-		t.Logf("$ kindlab %s\n%s", strings.Join(args, " "), s.out)
+		t.Logf("$ %s\n%s", strings.Join(c.Args, " "), s.out)
 	})
 	return s
 }

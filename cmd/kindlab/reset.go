@@ -21,6 +21,9 @@ aside first, never deleted.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
+			if err := a.notInClass("reset " + a.me + " " + args[0]); err != nil {
+				return err
+			}
 			s, err := a.newSession(ctx, "")
 			if err != nil {
 				return err
@@ -49,6 +52,7 @@ func (s *session) reset(ctx context.Context, id string, r provision.Reporter) er
 	if err != nil {
 		return err
 	}
+	s.keeper.forget(placeOf{s.me, s.course.ID, id})
 	if err := s.store.Reset(ctx, s.me, s.course.ID, id); err != nil {
 		return err
 	}

@@ -141,6 +141,9 @@ func (s *session) labEnv(lab string) ([]string, error) {
 			return nil, err
 		}
 	}
+	if s.class != "" {
+		env["KINDLAB_CLASS"] = s.class
+	}
 	// What would send the tools elsewhere.
 	drop := []string{"HELM_NAMESPACE", "HELM_KUBECONTEXT", "HELM_KUBEAPISERVER", "HELM_KUBETOKEN", "HELM_KUBECAFILE", "HELM_DRIVER"}
 	var out []string

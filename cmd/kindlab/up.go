@@ -91,6 +91,9 @@ func (o *upOptions) flags(f *pflag.FlagSet) {
 
 func (a *app) up(ctx context.Context, name string, o upOptions) error {
 	started := time.Now()
+	if err := a.notInClass("up"); err != nil {
+		return err
+	}
 	s, err := a.newSession(ctx, name)
 	if err != nil {
 		return err
@@ -246,6 +249,7 @@ func (s *session) site(ctx context.Context, listen string) (*site.Site, error) {
 	if err != nil {
 		return nil, err
 	}
+	go s.keeper.run(ctx, false)
 	config := s.pages(ctx, all)
 	config.Hosts = hostNames(listen)
 	if s.line != nil {
@@ -255,9 +259,13 @@ func (s *session) site(ctx context.Context, listen string) (*site.Site, error) {
 }
 
 // logger is where programs that serve say what goes wrong: on the terminal for those who want details.
+// Who serves others reads in any case what they should know.
 func (a *app) logger() *slog.Logger {
-	if a.verbose {
+	switch {
+	case a.verbose:
 		return slog.New(slog.NewTextHandler(a.err, nil))
+	case a.warns:
+		return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	}
 	return slog.New(slog.DiscardHandler)
 }
@@ -385,9 +393,7 @@ func (s *session) watch(ctx context.Context, id string, send func([]labs.Verdict
 	}
 	defer s.live.add(labs.Key(s.course.ID, id), engine)()
 	engine.Watch(ctx, func(vs []labs.Verdict) {
-		if err := s.record(ctx, vs); err != nil {
-			slog.Error("recording progress", "error", err)
-		}
+		s.keeper.keep(ctx, placeOf{s.me, s.course.ID, id}, vs, s.record)
 		send(vs)
 	})
 	return nil

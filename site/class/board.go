@@ -72,7 +72,7 @@ type parts struct {
 	Ready, Asked                 int
 	Causes, More                 []causeView
 	Until                        time.Time
-	For, Message                 string
+	For, Message, Trouble        string
 	Handed                       []handedView
 }
 
@@ -105,7 +105,7 @@ func (p parts) Clock() string { return p.Until.Local().Format("15:04") }
 // partsNow is what the board says besides its table. The hub is locked.
 func (h *Hub) partsNow() parts {
 	h.consider()
-	out := parts{All: len(h.order), Message: h.told.Message}
+	out := parts{All: len(h.order), Message: h.told.Message, Trouble: h.room.trouble}
 	if h.told.Until.After(h.now().Add(-keptUp)) {
 		out.Until, out.For = h.told.Until, h.told.For
 	}

@@ -34,6 +34,10 @@ type Config struct {
 	// Ready is whether an attendee's environment is there, for the roll-call. It may be nil.
 	Ready func(attendee string) (ok bool, detail string)
 
+	// Trouble is what instructors must know of the hub itself, such as that the disk is
+	// full; "" for nothing. It may be nil.
+	Trouble func() string
+
 	// Machines keeps what attendees' own machines bring; nil when none may join.
 	Machines join.Store
 
@@ -158,6 +162,7 @@ func (h *Hub) keepUp() {
 				h.log.Warn("reading the people of the class", "err", err)
 			}
 		case <-room.C:
+			h.lookForTrouble()
 			go h.callRoll() // it may take long
 			h.review()
 		case <-reached.C:

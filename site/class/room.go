@@ -47,6 +47,7 @@ type room struct {
 	at      int    // the version that medians and causes are of
 	html    string // what boards have besides their table
 	htmlAt  int    // and the version it is of
+	trouble string // what is wrong with the hub itself
 }
 
 // A row is what the board shows of one attendee.

@@ -170,6 +170,21 @@ func (h *Hub) readProgress() {
 	h.wake()
 }
 
+// lookForTrouble asks whether the hub itself is well.
+func (h *Hub) lookForTrouble() {
+	if h.cfg.Trouble == nil {
+		return
+	}
+	trouble := h.cfg.Trouble()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if trouble != h.room.trouble {
+		h.room.trouble = trouble
+		h.room.version++
+		h.wake()
+	}
+}
+
 // A readiness is what the roll-call knows of an environment.
 type readiness struct {
 	asked  bool
