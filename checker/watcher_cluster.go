@@ -144,12 +144,18 @@ func (c *clusterWatch) run(ctx context.Context, gvr schema.GroupVersionResource,
 // namesOnly leaves of an object what announce needs.
 func namesOnly(o any) (any, error) {
 	if m, ok := o.(*metav1.PartialObjectMetadata); ok {
-		return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: m.Namespace, Name: m.Name, ResourceVersion: m.ResourceVersion}}, nil
+		short := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: m.Namespace, Name: m.Name, ResourceVersion: m.ResourceVersion}}
+		if owner := m.Labels[attendeeLabel]; owner != "" && m.Namespace == "" {
+			short.Labels = map[string]string{attendeeLabel: owner}
+		}
+		return short, nil
 	}
 	return o, nil
 }
 
-// announce wakes those who have read the object, or a list that it belongs to.
+// announce wakes those who have read the object, or a list that it belongs to. A
+// namespace of another attendee wakes nobody who has only read the list: when one of a
+// class begins again, the others' checks have nothing to look at.
 func (c *clusterWatch) announce(gvr schema.GroupVersionResource, before, o any) {
 	if gone, ok := o.(cache.DeletedFinalStateUnknown); ok {
 		o = gone.Obj
@@ -166,6 +172,9 @@ func (c *clusterWatch) announce(gvr schema.GroupVersionResource, before, o any) 
 	c.streams[gvr].changed()
 	for _, s := range []source{{gvr, m.Namespace, m.Name}, {gvr, m.Namespace, ""}, {gvr, "", ""}} {
 		for l := range c.index[s] {
+			if owner := m.Labels[attendeeLabel]; s.name == "" && owner != "" && l.owner != "" && owner != l.owner {
+				continue
+			}
 			woken[l] = true
 		}
 	}
