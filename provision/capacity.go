@@ -50,6 +50,7 @@ type ClassDemand struct {
 	Isolation     labs.Isolation
 	Attendees     int
 	Pods          int // of one attendee, before anything is done; see StartPods
+	Most          int // of one attendee, that a quota allows; 0 for as many as they like
 	Mesh, Metrics bool
 }
 
@@ -110,6 +111,9 @@ func hostBounds(f Facts, d ClassDemand) []hostBound {
 	}
 	cpus := func(n int64) string { return strconv.FormatFloat(float64(n)/1000, 'f', 1, 64) }
 	pods := int64(d.Pods + workPods)
+	if d.Most > 0 {
+		pods = min(pods, int64(d.Most))
+	}
 	memory, idle, asked := int64(podMemory), int64(podIdle), int64(podCPU)
 	ownMemory, ownIdle, ownAsked := int64(clusterMemory), int64(clusterIdle), int64(nodeCPU)
 	if d.Mesh {

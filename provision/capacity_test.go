@@ -66,6 +66,7 @@ func TestJudgeClass(t *testing.T) {
 		{"far too many", ClassDemand{Isolation: labs.OwnCluster, Attendees: 30, Pods: 13}, map[string]Level{"memory for the class": Fail, "CPUs for the class": Fail}},
 		{"in one cluster", ClassDemand{Isolation: labs.OwnNamespace, Attendees: 16, Pods: 13}, map[string]Level{"memory for the class": Good, "CPUs for the class": Good, "pods for the class": Good}},
 		{"too many in one cluster", ClassDemand{Isolation: labs.OwnNamespace, Attendees: 17, Pods: 13}, map[string]Level{"memory for the class": Good, "CPUs for the class": Fail, "pods for the class": Good}},
+		{"with a quota of few pods", ClassDemand{Isolation: labs.OwnNamespace, Attendees: 100, Pods: 13, Most: 3}, map[string]Level{"memory for the class": Good, "CPUs for the class": Good, "pods for the class": Good}},
 		{"their own machines", ClassDemand{Isolation: labs.OwnMachine, Attendees: 500, Pods: 13}, map[string]Level{}},
 	} {
 		assert.Equal(t, c.want, levels(JudgeClass(laptop, c.d)), c.name)

@@ -25,10 +25,12 @@ type textRenderer struct {
 
 	mu   sync.Mutex
 	seen map[[sha256.Size]byte][]template.HTML
+	aged map[[sha256.Size]byte][]template.HTML // what was seen before that; goes when seen is full
 }
 
-// remembered is how many pages a textRenderer keeps: some courses, all labs.
-const remembered = 500
+// remembered is how many pages a textRenderer keeps at least, of those that were read
+// last, and half of how many at most: a large class has a page of each lab for each attendee.
+const remembered = 1000
 
 func newTextRenderer() *textRenderer {
 	return &textRenderer{
@@ -100,10 +102,7 @@ func (t *textRenderer) intro(base string, c *labs.Course) (template.HTML, error)
 // on the page and none of reserved.
 func (t *textRenderer) render(ls links, reserved, sections []string) ([]template.HTML, error) {
 	key := pageKey(ls, reserved, sections)
-	t.mu.Lock()
-	known, ok := t.seen[key]
-	t.mu.Unlock()
-	if ok {
+	if known, ok := t.recall(key); ok {
 		return known, nil
 	}
 
@@ -133,11 +132,30 @@ func (t *textRenderer) render(ls links, reserved, sections []string) ([]template
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.seen) >= remembered {
-		clear(t.seen) // an author who edits for hours must not fill the memory
-	}
-	t.seen[key] = out
+	t.remember(key, out)
 	return out, nil
+}
+
+// recall is a page that was rendered before.
+func (t *textRenderer) recall(key [sha256.Size]byte) (html []template.HTML, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if html, ok = t.seen[key]; ok {
+		return html, true
+	}
+	if html, ok = t.aged[key]; ok {
+		t.remember(key, html)
+	}
+	return html, ok
+}
+
+// remember keeps a page. An author who edits for hours must not fill the memory. The
+// renderer is locked.
+func (t *textRenderer) remember(key [sha256.Size]byte, html []template.HTML) {
+	if len(t.seen) >= remembered {
+		t.seen, t.aged = map[[sha256.Size]byte][]template.HTML{}, t.seen
+	}
+	t.seen[key] = html
 }
 
 // pageKey is the same for the same text at the same place of the same course.

@@ -2,6 +2,7 @@ package site
 
 import (
 	"html/template"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -153,11 +154,16 @@ func TestRenderingIsRemembered(t *testing.T) {
 	other, err := r.render(at, nil, []string{"b"})
 	require.NoError(t, err)
 	assert.NotEqual(t, first, other)
-	for i := range 2 * remembered {
-		_, err := r.render(at, nil, []string{strings.Repeat("x", i%remembered+1), "y"})
+	for i := range 3 * remembered {
+		_, err := r.render(at, nil, []string{strconv.Itoa(i)})
 		require.NoError(t, err)
+		if i%(remembered/2) == 0 {
+			again, err = r.render(at, nil, []string{"a"})
+			require.NoError(t, err)
+			assert.Same(t, &first[0], &again[0], "what is read now and then stays")
+		}
 	}
-	assert.LessOrEqual(t, len(r.seen), remembered)
+	assert.LessOrEqual(t, len(r.seen)+len(r.aged), 2*remembered)
 }
 
 func TestTicks(t *testing.T) {

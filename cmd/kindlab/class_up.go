@@ -81,8 +81,12 @@ func (c *classroom) preflight(ctx context.Context, attendees int) error {
 	place := c.place("", provision.Quiet{})
 	facts := provision.Look(ctx, c.docker, 0)
 	facts.Mesh, facts.Metrics = place.WantsMesh(c.course), place.WantsMetrics(c.course)
+	most := 0
+	if c.class.Isolation == labs.OwnNamespace {
+		most = c.class.Resources.Pods * len(c.course.Labs) // a quota for each namespace, which each lab has
+	}
 	findings := append(provision.Judge(facts), provision.JudgeClass(facts, provision.ClassDemand{
-		Isolation: c.class.Isolation, Attendees: attendees, Pods: pods, Mesh: facts.Mesh, Metrics: facts.Metrics})...)
+		Isolation: c.class.Isolation, Attendees: attendees, Pods: pods, Most: most, Mesh: facts.Mesh, Metrics: facts.Metrics})...)
 	if ctx.Err() != nil {
 		end("", ctx.Err())
 		return ctx.Err()

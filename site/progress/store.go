@@ -33,6 +33,8 @@ func Open(path string) (*Store, error) {
 		return nil, s.explain("opening", err)
 	}
 	s.db = db
+	// A hub reads for many at once, and to open a connection takes longer than to read.
+	db.SetMaxIdleConns(16)
 	if err := s.migrate(context.Background()); err != nil {
 		return nil, errors.Join(s.explain("opening", err), db.Close())
 	}
