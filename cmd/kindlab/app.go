@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/kindlab/kindlab/checker"
 	"github.com/kindlab/kindlab/content"
@@ -171,6 +173,7 @@ type session struct {
 	keeper *keeper          // of what passes while somebody watches
 	shared *checker.Watcher // by all labs and attendees
 	live   *engines
+	own    *ownLabs            // nil to remember none
 	free   func(port int) bool // whether a port of the host may be drawn; nil for those that nothing listens on
 	joined *join.Place         // where this machine is in a class; nil when it cannot be
 	line   *hubLine            // to the hub of that class; nil when nothing is sent from here
@@ -205,7 +208,7 @@ func (a *app) newSession(ctx context.Context, name string) (*session, error) {
 		_ = store.Close()
 		return nil, err
 	}
-	return &session{app: a, course: course, store: store, keeper: newKeeper(store, a.logger()), shared: checker.NewWatcher(), live: &engines{}, joined: a.inClass(), place: &provision.Environment{
+	return &session{app: a, course: course, store: store, keeper: newKeeper(store, a.logger()), shared: checker.NewWatcher(), live: &engines{}, own: &ownLabs{}, joined: a.inClass(), place: &provision.Environment{
 		Cluster: a.cluster, State: a.state, Work: a.work, Attendee: a.me, Docker: docker, Report: a.reporter(),
 		NodeImage: first(a.env("KINDLAB_NODE_IMAGE"), provision.DefaultNodeImage),
 		Mesh:      provision.Mesh{Hub: a.env("KINDLAB_ISTIO_HUB"), Tag: a.env("KINDLAB_ISTIO_TAG")},
@@ -237,7 +240,40 @@ func (s *session) lab(ctx context.Context, id string) (*labs.Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	return template.For(own)
+	return s.own.of(template, own)
+}
+
+// ownLabs remember an attendee's own versions of some labs: to make one takes longer
+// than the rest of a page, and pages are loaded again and again.
+type ownLabs struct {
+	mu   sync.Mutex
+	made map[*labs.Lab]*labs.Lab // by template
+}
+
+const mostOwnLabs = 4
+
+// of is the template with the values. Nobody changes a lab that was made.
+func (o *ownLabs) of(template *labs.Lab, v labs.Values) (*labs.Lab, error) {
+	if o == nil {
+		return template.For(v)
+	}
+	o.mu.Lock()
+	made := o.made[template]
+	o.mu.Unlock()
+	if made != nil && maps.Equal(made.Values, v) {
+		return made, nil
+	}
+	made, err := template.For(v)
+	if err != nil {
+		return nil, err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.made == nil || len(o.made) >= mostOwnLabs {
+		o.made = map[*labs.Lab]*labs.Lab{} // who goes through all labs of a course needs few at a time
+	}
+	o.made[template] = made
+	return made, nil
 }
 
 // allLabs are the attendee's labs in order.

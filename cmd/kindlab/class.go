@@ -139,7 +139,7 @@ func (c *classroom) of(id string, r provision.Reporter) *session {
 	own.work = filepath.Join(c.work, id)
 	place := c.place(id, r)
 	place.Work = own.work
-	return &session{app: &own, course: c.course, store: c.store, keeper: c.keeper, shared: c.shared, live: c.live, place: place}
+	return &session{app: &own, course: c.course, store: c.store, keeper: c.keeper, shared: c.shared, live: c.live, own: &ownLabs{}, place: place}
 }
 
 // place is the environment of one attendee; that of nobody when id is empty.
