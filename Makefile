@@ -6,6 +6,7 @@
 # make e2e-mesh-envoy  the same with the images of Istio's release, pulled
 # make diagnose  every broken state of the corpus: does the first line name the cause?
 # make bench  kindlab check against its peers; verdicts of a whole class
+# make bench-class  the hub, its board and 500 browsers; 100 attendees in one cluster; clusters side by side
 GO      ?= go
 COURSE  ?= docker-to-helm
 ARCHS   ?= $(shell $(GO) env GOARCH)
@@ -20,7 +21,7 @@ LDFLAGS := -s -w \
 
 export CGO_ENABLED = 0
 
-.PHONY: build apps run test fuzz e2e e2e-mesh-envoy diagnose bench prove clean
+.PHONY: build apps run test fuzz e2e e2e-mesh-envoy diagnose bench bench-class prove clean
 build: apps
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/kindlab ./cmd/kindlab
 
@@ -95,6 +96,10 @@ bench: build
 	$(call with-cluster,export KINDLAB_STATE=$(E2E)/state KINDLAB_WORK=$(E2E)/work KINDLAB_CLUSTER=kindlab-e2e KINDLAB_BENCH_KINDLAB=$(CURDIR)/bin/kindlab; \
 		for p in chainsaw kuttl; do f=$$(ls $(CURDIR)/bin/$$p 2>/dev/null); export KINDLAB_BENCH_$$(echo $$p | tr a-z A-Z)=$$f; done; \
 		$(GO) test -tags 'e2e bench' -count=1 -timeout 60m -run '^$$' -bench . -benchtime 1x -v ./checker)
+
+# BENCH=Hub, Namespaces or Clusters: only that.
+bench-class: build
+	$(GO) test -tags 'e2e bench' -count=1 -timeout 60m -run '^$$' -bench 'BenchmarkClass$(BENCH)' -benchtime 1x -v ./cmd/kindlab
 
 # All labs, or LAB.
 LAB ?=
