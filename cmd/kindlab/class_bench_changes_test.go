@@ -90,7 +90,7 @@ func (c *changer) say(ctx context.Context, p labs.Person, object int, text strin
 // spread has a third of the attendees solve the first task and a third the second too.
 func (c *changer) spread(store *progress.Store) {
 	for i, p := range c.people {
-		values, err := store.Values(c.b.Context(), p.ID, "room", "objects")
+		values, err := store.Values(c.b.Context(), p.ID, "crowd", "objects")
 		require.NoError(c.b, err)
 		for object := range i % 3 {
 			require.NoError(c.b, c.say(c.b.Context(), p, object, values["word"]))

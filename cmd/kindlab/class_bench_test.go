@@ -132,7 +132,7 @@ func BenchmarkClassNamespaces(b *testing.B) {
 
 	r.serve()
 	r.enter(people...)
-	path := "/room/objects/"
+	path := "/crowd/objects/"
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
 	pages := r.open(ctx, people, 1, path)
