@@ -94,8 +94,10 @@ func (r *room) diskFull(t *testing.T) {
 	board, page := iris.stream(t, "/board/events"), ada.stream(t, "/room/web/events")
 	config, word := r.kubeconfig(t, ada, "ada"), r.word(t, ada)
 	page.shows(t, "made", "failing")
+	acknowledged, refusal := "message 0", ""
+	status, body := iris.post(t, "/board/message", "text", acknowledged)
+	require.Equal(t, http.StatusSeeOther, status, body)
 	fill(t, filler)
-	acknowledged, refusal := "", ""
 	for n := 1; refusal == "" && n < 200; n++ { // a little room may be left inside of the file
 		text := "message " + strconv.Itoa(n)
 		status, body := iris.post(t, "/board/message", "text", text)
@@ -109,7 +111,7 @@ func (r *room) diskFull(t *testing.T) {
 		fill(t, filler)
 	}
 	assert.Contains(t, refusal, "the disk is full")
-	status, body := ada.post(t, "/room/web/answers/said", "answer", word)
+	status, body = ada.post(t, "/room/web/answers/said", "answer", word)
 	assert.Equal(t, http.StatusInternalServerError, status)
 	assert.Contains(t, body, "the disk is full", "the attendee is told that the answer is not kept")
 	r.must(t, config, "create", "configmap", "mine", "--from-literal=word="+word)
