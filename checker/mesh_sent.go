@@ -195,8 +195,8 @@ func proxyStatuses(ctx context.Context, k *kube, t *Target, gateways []corev1.Po
 	return out, nil
 }
 
-// gatewayPods are the proxies that are pods of their own: those of the mesh, and the
-// namespace's. A neighbour's are none of the learner's business.
+// gatewayPods are the proxies that are pods of their own: those of the mesh, and those
+// of who owns the namespace. A neighbour's are none of the learner's business.
 func gatewayPods(ctx context.Context, k *kube, namespace string) ([]corev1.Pod, error) {
 	all, err := sharedList(ctx, corev1.SchemeGroupVersion.WithResource("pods"), "gateways", []source{{namespace: namespace}, {namespace: meshRoot}}, func(ctx context.Context) ([]corev1.Pod, error) {
 		list, err := k.typed.CoreV1().Pods("").List(ctx, metav1.ListOptions{LabelSelector: "istio"})
@@ -212,12 +212,12 @@ func gatewayPods(ctx context.Context, k *kube, namespace string) ([]corev1.Pod, 
 	if err != nil {
 		return nil, err
 	}
-	neighbours := map[string]bool{}
+	owner := map[string]string{}
 	for _, n := range spaces {
-		neighbours[n.Name] = n.Labels[attendeeLabel] != "" && n.Name != namespace
+		owner[n.Name] = n.Labels[attendeeLabel]
 	}
 	// The list is shared: it is not changed.
-	return slices.DeleteFunc(slices.Clone(all), func(p corev1.Pod) bool { return neighbours[p.Namespace] }), nil
+	return slices.DeleteFunc(slices.Clone(all), func(p corev1.Pod) bool { return owner[p.Namespace] != "" && owner[p.Namespace] != owner[namespace] }), nil
 }
 
 // namespaces are all of the cluster; a change of the one that is named wakes who asked.
