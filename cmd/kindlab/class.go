@@ -77,6 +77,9 @@ func (a *app) openClass(ctx context.Context, file string) (*classroom, error) {
 	if err != nil {
 		return nil, &provision.Hinted{Err: fmt.Errorf("%s has mistakes:\n%w", file, err), Hint: "mend these lines"}
 	}
+	if class.Name == a.cluster { // its cluster is called after it, and goes with it
+		return nil, &provision.Hinted{Err: fmt.Errorf("a class cannot be called %s: so is your own cluster", class.Name), Hint: "give it another name in " + file}
+	}
 	dir := filepath.Dir(file)
 	class.Kubeconfig = beside(dir, class.Kubeconfig)
 	name, err := courseBeside(dir, class.Course)
