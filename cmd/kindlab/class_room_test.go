@@ -29,21 +29,23 @@ import (
 // patience is how long anything of a class may take that is waited for.
 const patience = 2 * time.Minute
 
-// A room is where a test's class is, with a state of its own. The class and its
-// clusters are called as the place's cluster.
+// A room is where a test's class is, with a state of its own.
 type room struct {
 	*place
-	t      *testing.T // the whole test
-	file   string     // class.yaml
-	port   string     // of the hub, the same after each start
-	hub    *started   // as the stages leave it to one another
-	window *window    // the instructor's
+	t       *testing.T // the whole test
+	cluster string     // as the class is called, not as the learner's own cluster
+	file    string     // class.yaml
+	port    string     // of the hub, the same after each start
+	hub     *started   // as the stages leave it to one another
+	window  *window    // the instructor's
 }
 
 // newRoom makes a room whose class has the isolation and the rest of its class.yaml.
 func newRoom(t *testing.T, name, rest string) *room {
 	t.Helper()
 	r := &room{place: newPlace(t, name), t: t}
+	r.cluster = r.place.cluster
+	r.place.cluster += "-own"
 	r.course = filepath.Join(filepath.Dir(r.course), "room")
 	r.file = filepath.Join(r.dir, "class.yaml")
 	r.write(t, rest)

@@ -67,3 +67,21 @@ func TestKeeper(t *testing.T) {
 	assert.Empty(t, k.due)
 	assert.Equal(t, 1, bytes.Count(log.Bytes(), []byte("level=ERROR")), "it is said once: %s", &log)
 }
+
+// TestNews: what passed is recorded once, and once more when it failed in between.
+func TestNews(t *testing.T) {
+	passed := map[string]bool{}
+	for _, step := range []struct {
+		a, b labs.State
+		want string
+	}{
+		{labs.Failing, labs.Passed, "ab"}, {labs.Passed, labs.Passed, "a"}, {labs.Passed, labs.Failing, "b"},
+		{labs.Failing, labs.Unknown, "ab"}, {labs.Passed, labs.Passed, "ab"}, {labs.Passed, labs.Passed, ""},
+	} {
+		got := ""
+		for _, v := range news([]labs.Verdict{{Check: "a", State: step.a}, {Check: "b", State: step.b}}, passed) {
+			got += v.Check
+		}
+		assert.Equal(t, step.want, got, "%v", step)
+	}
+}

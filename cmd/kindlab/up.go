@@ -392,11 +392,27 @@ func (s *session) watch(ctx context.Context, id string, send func([]labs.Verdict
 		return err
 	}
 	defer s.live.add(labs.Key(s.course.ID, id), engine)()
+	passed := map[string]bool{}
 	engine.Watch(ctx, func(vs []labs.Verdict) {
-		s.keeper.keep(ctx, placeOf{s.me, s.course.ID, id}, vs, s.record)
+		s.keeper.keep(ctx, placeOf{s.me, s.course.ID, id}, news(vs, passed), s.record)
 		send(vs)
 	})
 	return nil
+}
+
+// news are the verdicts but those that had passed the last time too, which it notes in
+// passed. They are recorded, and must not be again: another process may begin the lab
+// anew, and what has not been looked at since would be solved in it.
+func news(vs []labs.Verdict, passed map[string]bool) []labs.Verdict {
+	var out []labs.Verdict
+	for _, v := range vs {
+		is := v.State == labs.Passed
+		if !is || !passed[v.Check] {
+			out = append(out, v)
+		}
+		passed[v.Check] = is
+	}
+	return out
 }
 
 func (s *session) engine(ctx context.Context, id string) (*checker.Engine, error) {
