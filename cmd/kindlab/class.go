@@ -58,7 +58,6 @@ type classroom struct {
 	keeper *keeper
 	docker *client.Client
 	shared *checker.Watcher
-	live   *engines
 	made   madeOf
 	url    string // of the hub, as attendees reach it
 }
@@ -101,7 +100,7 @@ func (a *app) openClass(ctx context.Context, file string) (*classroom, error) {
 	if own.courseName, err = fromAnywhere(name); err != nil {
 		return nil, err
 	}
-	c := &classroom{app: &own, class: class, docker: docker, shared: checker.NewWatcher(), live: &engines{}, url: pagesURL(class.Address, sitePort)}
+	c := &classroom{app: &own, class: class, docker: docker, shared: checker.NewWatcher(), url: pagesURL(class.Address, sitePort)}
 	c.course = course.Without(c.place("", provision.Quiet{}).NotOffered)
 	if len(c.course.Labs) == 0 {
 		return nil, &provision.Hinted{Err: fmt.Errorf("no lab of the course %s can be had with isolation: %s", course.ID, class.Isolation), Hint: "use isolation: cluster"}
@@ -138,11 +137,11 @@ func beside(dir, path string) string {
 // of is the session of one attendee: the same as on a laptop, but in their place.
 func (c *classroom) of(id string, r provision.Reporter) *session {
 	own := *c.app
-	own.me, own.class, own.cluster = id, c.class.Name, c.place(id, r).Cluster
-	own.work = filepath.Join(c.work, id)
 	place := c.place(id, r)
+	own.me, own.class, own.cluster = id, c.class.Name, place.Cluster
+	own.work = filepath.Join(c.work, id)
 	place.Work = own.work
-	return &session{app: &own, course: c.course, store: c.store, keeper: c.keeper, shared: c.shared, live: c.live, own: &ownLabs{}, place: place}
+	return &session{app: &own, course: c.course, store: c.store, keeper: c.keeper, shared: c.shared, live: &engines{}, own: &ownLabs{}, place: place}
 }
 
 // place is the environment of one attendee; that of nobody when id is empty.
