@@ -22,6 +22,7 @@ import (
 	"github.com/kindlab/kindlab/provision"
 	"github.com/kindlab/kindlab/site/join"
 	"github.com/kindlab/kindlab/site/progress"
+	"github.com/moby/moby/client"
 	"golang.org/x/term"
 )
 
@@ -208,12 +209,17 @@ func (a *app) newSession(ctx context.Context, name string) (*session, error) {
 		_ = store.Close()
 		return nil, err
 	}
-	return &session{app: a, course: course, store: store, keeper: newKeeper(store, a.logger()), shared: checker.NewWatcher(), live: &engines{}, own: &ownLabs{}, joined: a.inClass(), place: &provision.Environment{
-		Cluster: a.cluster, State: a.state, Work: a.work, Attendee: a.me, Docker: docker, Report: a.reporter(),
+	return &session{app: a, course: course, store: store, keeper: newKeeper(store, a.logger()), shared: checker.NewWatcher(), live: &engines{}, own: &ownLabs{}, joined: a.inClass(), place: a.place(docker, a.reporter())}, nil
+}
+
+// place is an environment as the flags and settings say. It asks nothing yet.
+func (a *app) place(docker *client.Client, r provision.Reporter) *provision.Environment {
+	return &provision.Environment{
+		Cluster: a.cluster, State: a.state, Work: a.work, Attendee: a.me, Docker: docker, Report: r,
 		NodeImage: first(a.env("KINDLAB_NODE_IMAGE"), provision.DefaultNodeImage),
 		Mesh:      provision.Mesh{Hub: a.env("KINDLAB_ISTIO_HUB"), Tag: a.env("KINDLAB_ISTIO_TAG")},
 		Metrics:   provision.Metrics{Image: a.env("KINDLAB_PROMETHEUS_IMAGE")},
-	}}, nil
+	}
 }
 
 // attached is newSession with what is running found.

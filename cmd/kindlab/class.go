@@ -64,6 +64,18 @@ type classroom struct {
 
 func (c *classroom) close() { _ = c.store.Close() }
 
+// withClass opens the class whose file is meant, and closes it after do.
+func (a *app) withClass(file *string, do func(ctx context.Context, c *classroom, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, err := a.openClass(cmd.Context(), *file)
+		if err != nil {
+			return err
+		}
+		defer c.close()
+		return do(cmd.Context(), c, args)
+	}
+}
+
 // openClass reads the class's file and opens what is remembered of the class.
 func (a *app) openClass(ctx context.Context, file string) (*classroom, error) {
 	data, err := os.ReadFile(file)
@@ -146,13 +158,8 @@ func (c *classroom) of(id string, r provision.Reporter) *session {
 
 // place is the environment of one attendee; that of nobody when id is empty.
 func (c *classroom) place(id string, r provision.Reporter) *provision.Environment {
-	e := &provision.Environment{
-		Cluster: c.class.Name, State: c.state, Work: c.work, Attendee: id, Docker: c.docker, Report: r,
-		Address:   c.class.Address,
-		NodeImage: first(c.env("KINDLAB_NODE_IMAGE"), provision.DefaultNodeImage),
-		Mesh:      provision.Mesh{Hub: c.env("KINDLAB_ISTIO_HUB"), Tag: c.env("KINDLAB_ISTIO_TAG")},
-		Metrics:   provision.Metrics{Image: c.env("KINDLAB_PROMETHEUS_IMAGE")},
-	}
+	e := c.app.place(c.docker, r)
+	e.Cluster, e.Attendee, e.Address = c.class.Name, id, c.class.Address
 	switch c.class.Isolation {
 	case labs.OwnCluster:
 		e.Cluster += "-" + id

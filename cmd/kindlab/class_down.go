@@ -20,16 +20,10 @@ func newClassAdd(a *app, file *string) *cobra.Command {
 		Use:   "add NAME...",
 		Short: "Take people into the class, with an environment and a link each",
 		Args:  cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			c, err := a.openClass(ctx, *file)
-			if err != nil {
-				return err
-			}
-			defer c.close()
+		RunE: a.withClass(file, func(ctx context.Context, c *classroom, args []string) error {
 			c.made = made
 			return c.add(ctx, args)
-		},
+		}),
 	}
 	made.flags(c.Flags())
 	return c
@@ -75,13 +69,7 @@ func newClassRemove(a *app, file *string) *cobra.Command {
 		Use:   "remove ATTENDEE",
 		Short: "Take somebody out of the class: environment and link; what they reached stays",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			c, err := a.openClass(ctx, *file)
-			if err != nil {
-				return err
-			}
-			defer c.close()
+		RunE: a.withClass(file, func(ctx context.Context, c *classroom, args []string) error {
 			p, err := c.leaving(ctx, args[0])
 			if err != nil {
 				return err
@@ -95,7 +83,7 @@ func newClassRemove(a *app, file *string) *cobra.Command {
 			}
 			_, err = c.writeHandout(ctx)
 			return err
-		},
+		}),
 	}
 }
 
@@ -116,13 +104,7 @@ func newClassReset(a *app, file *string) *cobra.Command {
 		Use:   "reset ATTENDEE [LAB]",
 		Short: "Bring an attendee's lab, or all of them, back to the start; their files are kept aside",
 		Args:  cobra.RangeArgs(1, 2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			c, err := a.openClass(ctx, *file)
-			if err != nil {
-				return err
-			}
-			defer c.close()
+		RunE: a.withClass(file, func(ctx context.Context, c *classroom, args []string) error {
 			p, err := c.attendee(ctx, args[0])
 			if err != nil {
 				return err
@@ -148,7 +130,7 @@ func newClassReset(a *app, file *string) *cobra.Command {
 				}
 			}
 			return nil
-		},
+		}),
 	}
 }
 
@@ -161,15 +143,9 @@ func newClassDown(a *app, file *string) *cobra.Command {
 the attendees' containers and images, the links and the hand-out. What everybody
 reached stays, and so do their work folders, unless --everything is given.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx := cmd.Context()
-			c, err := a.openClass(ctx, *file)
-			if err != nil {
-				return err
-			}
-			defer c.close()
+		RunE: a.withClass(file, func(ctx context.Context, c *classroom, args []string) error {
 			return c.down(ctx, everything)
-		},
+		}),
 	}
 	c.Flags().BoolVar(&everything, "everything", false, "remove what was reached and the work folders too")
 	return c

@@ -24,17 +24,11 @@ func newClassServe(a *app, file *string) *cobra.Command {
 class's code and their name, and sees their own pages; instructors see the board. It
 serves until Ctrl-C; run it again to go on where it was.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx := cmd.Context()
-			c, err := a.openClass(ctx, *file)
-			if err != nil {
-				return err
-			}
-			defer c.close()
+		RunE: a.withClass(file, func(ctx context.Context, c *classroom, args []string) error {
 			c.warns = true
 			c.keeper.log = c.logger()
 			return c.serve(ctx, first(listen, c.class.Address), port)
-		},
+		}),
 	}
 	c.Flags().IntVar(&port, "port", port, "port of the pages; the next free one when it is taken")
 	c.Flags().StringVar(&listen, "listen", listen, "address that the pages are served on, instead of the class's")

@@ -16,28 +16,19 @@ func newClassShell(a *app, file *string) *cobra.Command {
 		Long: `shell opens your shell where an attendee works, with the rights that they have in
 the cluster: for attendees who have an account on this host, and to see what they see.`,
 		Args: cobra.RangeArgs(1, 2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			c, err := a.openClass(ctx, *file)
-			if err != nil {
-				return err
-			}
+		RunE: a.withClass(file, func(ctx context.Context, c *classroom, args []string) error {
 			p, err := c.attendee(ctx, args[0])
 			if err != nil {
-				c.close()
 				return err
 			}
 			if c.class.Isolation == labs.OwnMachine {
-				c.close()
 				return &provision.Hinted{Err: fmt.Errorf("%s works on a machine of their own", p.ID), Hint: "they run `kindlab shell` there"}
 			}
 			s := c.of(p.ID, c.reporter())
 			if err := s.place.Attach(ctx); err != nil {
-				c.close()
 				return err
 			}
 			if err := s.renew(ctx); err != nil {
-				c.close()
 				return err
 			}
 			id := ""
@@ -45,7 +36,7 @@ the cluster: for attendees who have an account on this host, and to see what the
 				id = args[1]
 			}
 			return s.shell(ctx, id)
-		},
+		}),
 	}
 }
 

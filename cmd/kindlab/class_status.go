@@ -14,13 +14,7 @@ func newClassStatus(a *app, file *string) *cobra.Command {
 		Use:   "status",
 		Short: "Show who is in, who is how far, and whose environment is there",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx := cmd.Context()
-			c, err := a.openClass(ctx, *file)
-			if err != nil {
-				return err
-			}
-			defer c.close()
+		RunE: a.withClass(file, func(ctx context.Context, c *classroom, args []string) error {
 			st, err := c.status(ctx)
 			if err != nil {
 				return err
@@ -30,7 +24,7 @@ func newClassStatus(a *app, file *string) *cobra.Command {
 			}
 			c.writeStatus(st)
 			return nil
-		},
+		}),
 	}
 	outputFlag(a, c)
 	return c

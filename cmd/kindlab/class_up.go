@@ -25,16 +25,10 @@ func newClassUp(a *app, file *string) *cobra.Command {
 writes the hand-out: a page to print, with a link and a code for each. Run it again
 whenever it was cut off or class.yaml has more names: what is there stays as it is.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx := cmd.Context()
-			c, err := a.openClass(ctx, *file)
-			if err != nil {
-				return err
-			}
-			defer c.close()
+		RunE: a.withClass(file, func(ctx context.Context, c *classroom, args []string) error {
 			c.made = made
 			return c.up(ctx)
-		},
+		}),
 	}
 	made.flags(c.Flags())
 	return c

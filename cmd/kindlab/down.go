@@ -31,7 +31,7 @@ kinds.`,
 			if err := provision.Ping(ctx, docker); err != nil {
 				return &provision.Hinted{Err: err, Hint: "run `kindlab doctor`"}
 			}
-			e := &provision.Environment{Cluster: a.cluster, State: a.state, Work: a.work, Attendee: a.me, Docker: docker, Report: a.reporter()}
+			e := a.place(docker, a.reporter())
 			if mesh {
 				return e.RemoveMesh(ctx)
 			}
