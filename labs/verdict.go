@@ -150,3 +150,13 @@ func (p Progress) Lab(l *Lab) (solved, total int) {
 	}
 	return solved, total
 }
+
+// Open is the course's first lab that is not solved; nil when all are.
+func (p Progress) Open(c *Course) *Lab {
+	for _, l := range c.Labs {
+		if solved, total := p.Lab(l); solved < total {
+			return l
+		}
+	}
+	return nil
+}

@@ -91,3 +91,11 @@ func TestExplanationAddsToTheFinding(t *testing.T) {
 	v.RuledOut = []string{"quota"}
 	assert.Equal(t, []Section{{"from the symptom to the cause", v.Chain}, {"ruled out", v.RuledOut}}, v.Explanation())
 }
+
+func TestOpen(t *testing.T) {
+	lab := func(id string) *Lab { return &Lab{ID: id, Tasks: []*Task{{ID: "do", Checks: []*Check{{ID: "done"}}}}} }
+	c := &Course{Labs: []*Lab{{ID: "read", Tasks: []*Task{{ID: "it"}}}, lab("first"), lab("second")}}
+	assert.Equal(t, "first", Progress{}.Open(c).ID, "what has nothing to solve is not open")
+	assert.Equal(t, "second", Progress{Key("first", "done"): time.Now()}.Open(c).ID)
+	assert.Nil(t, Progress{Key("first", "done"): time.Now(), Key("second", "done"): time.Now()}.Open(c))
+}

@@ -312,6 +312,20 @@ func together(ctx context.Context, fs ...func() error) error {
 	return errors.Join(errs...)
 }
 
+// few is together with at most n running at a time.
+func few(ctx context.Context, n int, fs ...func() error) error {
+	slots := make(chan struct{}, n)
+	in := make([]func() error, len(fs))
+	for i, f := range fs {
+		in[i] = func() error {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			return f()
+		}
+	}
+	return together(ctx, in...)
+}
+
 // WriteFile writes a file that only the user may read, at once or not at all.
 func WriteFile(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

@@ -66,15 +66,9 @@ data:
 func (e *Environment) startLabs(ctx context.Context, course string, all []*labs.Lab, probe bool) (detail string, err error) {
 	var started []string
 	var mu sync.Mutex
-	slots := make(chan struct{}, parallelLabs)
 	var fs []func() error
-	if probe {
-		fs = append(fs, func() error { return e.ensureProbe(ctx) })
-	}
 	for _, lab := range all {
 		fs = append(fs, func() error {
-			slots <- struct{}{}
-			defer func() { <-slots }()
 			fresh, err := e.startLab(ctx, course, lab)
 			if err != nil {
 				return fmt.Errorf("lab %s: %w", lab.ID, err)
@@ -87,7 +81,11 @@ func (e *Environment) startLabs(ctx context.Context, course string, all []*labs.
 			return nil
 		})
 	}
-	if err := together(ctx, fs...); err != nil {
+	both := []func() error{func() error { return few(ctx, parallelLabs, fs...) }}
+	if probe {
+		both = append(both, func() error { return e.ensureProbe(ctx) })
+	}
+	if err := together(ctx, both...); err != nil {
 		return "", err
 	}
 	if len(all) == 0 {

@@ -432,16 +432,11 @@ func (e *Environment) removeNamespaces(ctx context.Context, kube kubernetes.Inte
 	if err != nil {
 		return fmt.Errorf("listing the namespaces of %s: %w", selector, err)
 	}
-	slots := make(chan struct{}, parallelLabs)
 	var fs []func() error
 	for _, ns := range all.Items {
-		fs = append(fs, func() error {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			return e.deleteNamespace(ctx, kube, ns.Name)
-		})
+		fs = append(fs, func() error { return e.deleteNamespace(ctx, kube, ns.Name) })
 	}
-	return together(ctx, fs...)
+	return few(ctx, parallelLabs, fs...)
 }
 
 // removeKubeconfigs removes the files that LabKubeconfig names, of this attendee only: the

@@ -69,7 +69,11 @@ func (s *session) follow(ctx context.Context, pages *site.Site) {
 	defer func() { stop() }()
 	for {
 		if p, err := s.store.Progress(ctx, s.me, s.course.ID); err == nil {
-			if now := firstOpen(s.course, p); now != followed {
+			now := ""
+			if l := p.Open(s.course); l != nil {
+				now = l.ID
+			}
+			if now != followed {
 				stop()
 				followed, stop = now, func() {}
 				if now != "" {
@@ -83,16 +87,6 @@ func (s *session) follow(ctx context.Context, pages *site.Site) {
 		case <-look.C:
 		}
 	}
-}
-
-// firstOpen is the first lab that is not solved; "" when all are.
-func firstOpen(c *labs.Course, p labs.Progress) string {
-	for _, l := range c.Labs {
-		if solved, total := p.Lab(l); solved < total {
-			return l.ID
-		}
-	}
-	return ""
 }
 
 // lookAgain evaluates a check as if it had not passed before.

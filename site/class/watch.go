@@ -131,10 +131,8 @@ func (h *Hub) currentLab(p *person) string {
 	if l := h.cfg.Course.Lab(p.looked); l != nil && (p.open[l.ID] > 0 || unsolved(l)) {
 		return l.ID
 	}
-	for _, l := range h.cfg.Course.Labs {
-		if unsolved(l) {
-			return l.ID
-		}
+	if l := p.reached.Open(h.cfg.Course); l != nil {
+		return l.ID
 	}
 	return ""
 }
