@@ -178,13 +178,15 @@ func TestEnginesShareTheWatches(t *testing.T) {
 	assert.Len(t, c.index[source{schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}, r.namespace, "a"}], 5)
 }
 
-// A cut is a way to the API server that can be closed.
+// A cut is a way to the API server that can be closed, or held: it stays open then, and
+// nothing passes.
 type cut struct {
 	listener net.Listener
 	to       string
 	mu       sync.Mutex
 	closed   bool
 	conns    []net.Conn
+	held     sync.RWMutex
 }
 
 func newCut(t *testing.T, config *rest.Config) *cut {
@@ -215,9 +217,20 @@ func (c *cut) carry(in net.Conn) {
 	}
 	c.conns = append(c.conns, in, out)
 	c.mu.Unlock()
-	go func() { _, _ = io.Copy(out, in); out.Close() }()
-	_, _ = io.Copy(in, out)
+	go func() { _, _ = io.Copy(holding{out, &c.held}, in); out.Close() }()
+	_, _ = io.Copy(holding{in, &c.held}, out)
 	in.Close()
+}
+
+type holding struct {
+	io.Writer
+	held *sync.RWMutex
+}
+
+func (h holding) Write(p []byte) (int, error) {
+	h.held.RLock()
+	defer h.held.RUnlock()
+	return h.Writer.Write(p)
 }
 
 // set closes the way, or opens it again.
@@ -253,6 +266,24 @@ func TestLostClusterIsUnknownAndComesBack(t *testing.T) {
 	_, err = maps.Update(t.Context(), r.configMap("a", map[string]string{"colour": "plum"}), metav1.UpdateOptions{})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return a.last()[0].State == labs.Failing }, 10*time.Second, 10*time.Millisecond)
+}
+
+func TestClusterThatHangsIsUnknownAndComesBack(t *testing.T) {
+	r := newRoom(t)
+	way := newCut(t, r.config)
+	maps := r.client.CoreV1().ConfigMaps(r.namespace)
+	_, err := maps.Create(t.Context(), r.configMap("a", map[string]string{"colour": "teal"}), metav1.CreateOptions{})
+	require.NoError(t, err)
+	a := r.watch(r.engine(colourIsTeal))
+	require.Equal(t, []labs.State{labs.Passed}, a.saw())
+
+	way.held.Lock()
+	unknown := assert.Eventually(t, func() bool { return a.last()[0].State == labs.Unknown }, time.Minute, 10*time.Millisecond)
+	way.held.Unlock()
+	require.True(t, unknown)
+	assert.Contains(t, a.last()[0].Reason, "the cluster cannot be reached")
+	require.Eventually(t, func() bool { return a.last()[0].State == labs.Passed }, time.Minute, 10*time.Millisecond)
+	assert.Equal(t, []labs.State{labs.Passed, labs.Unknown, labs.Passed}, a.saw(), "it never failed")
 }
 
 // A rough is a metadata client whose watches break off, and whose events come late,

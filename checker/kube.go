@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,19 @@ import (
 
 // requestTime is how long one question to the cluster may take.
 const requestTime = 10 * time.Second
+
+// A server that hangs says as little as one of which nothing changes. Its connections
+// are asked by pings of HTTP/2, which are no requests to the API server: after as many
+// seconds of silence as the first setting says, and an answer may take as many as the second.
+// The library reads both whenever it makes a connection's settings, and shares those
+// in the process, so they are set before anything else.
+func init() {
+	for _, setting := range []string{"HTTP2_READ_IDLE_TIMEOUT_SECONDS", "HTTP2_PING_TIMEOUT_SECONDS"} {
+		if os.Getenv(setting) == "" {
+			_ = os.Setenv(setting, "5")
+		}
+	}
+}
 
 // A kube is a cluster to look at. It is safe for use by several goroutines.
 type kube struct {

@@ -39,19 +39,24 @@ func (r *reading) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, ctx.Err()
 	}
 	defer func() { <-r.slots }()
-	return atOnce{r.next}.RoundTrip(req)
+	return atOnce{next: r.next}.RoundTrip(req)
 }
 
 // An atOnce sends requests too, and says at once that a connection is lost. The
 // client library would try 10 times, a second apart.
-type atOnce struct{ next http.RoundTripper }
+type atOnce struct {
+	next http.RoundTripper
+	also func(error) bool // what else is a lost connection
+}
 
-func failAtOnce(next http.RoundTripper) http.RoundTripper { return atOnce{next} }
+// failAtOnce is an atOnce for watches. The library takes one that could not be begun in
+// time for one that ended without news.
+func failAtOnce(next http.RoundTripper) http.RoundTripper { return atOnce{next, utilnet.IsTimeout} }
 
 // RoundTrip implements [http.RoundTripper].
 func (a atOnce) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := a.next.RoundTrip(req)
-	if err != nil && (utilnet.IsProbableEOF(err) || utilnet.IsConnectionReset(err) || utilnet.IsHTTP2ConnectionLost(err)) {
+	if err != nil && (utilnet.IsProbableEOF(err) || utilnet.IsConnectionReset(err) || utilnet.IsHTTP2ConnectionLost(err) || a.also != nil && a.also(err)) {
 		return nil, errBroken
 	}
 	return resp, err

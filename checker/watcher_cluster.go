@@ -2,13 +2,9 @@ package checker
 
 import (
 	"context"
-	"errors"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -20,21 +16,13 @@ import (
 // syncTime is how long a look waits for the first watch of a kind of object.
 const syncTime = 5 * time.Second
 
-// A watch of a server that hangs says nothing for a long time, as one does of which
-// nothing changes. So the server is asked now and then whether it is there.
-const (
-	pulse     = 5 * time.Second // between two questions
-	pulseTime = 5 * time.Second // for an answer
-)
-
 // A clusterWatch has at most one watch for each kind of object of a cluster, and
 // knows who has read what.
 type clusterWatch struct {
 	kube *kube
 
 	mu      sync.Mutex
-	users   int  // engines that watch
-	hangs   bool // the server does not answer, whatever the watches say
+	users   int // engines that watch
 	ctx     context.Context
 	stop    context.CancelFunc
 	index   map[source]map[*listener]bool
@@ -60,8 +48,6 @@ func (c *clusterWatch) use() (release func()) {
 	defer c.mu.Unlock()
 	if c.users == 0 {
 		c.ctx, c.stop = context.WithCancel(context.Background())
-		c.hangs = false
-		go c.feel(c.ctx)
 	}
 	c.users++
 	return sync.OnceFunc(func() {
@@ -72,36 +58,6 @@ func (c *clusterWatch) use() (release func()) {
 			clear(c.streams)
 		}
 	})
-}
-
-// feel has all look again when the server stops to answer, and when it does again.
-func (c *clusterWatch) feel(ctx context.Context) {
-	server := c.kube.typed.Discovery().RESTClient()
-	tick := time.NewTicker(pulse)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		asking, cancel := context.WithTimeout(ctx, pulseTime)
-		err := server.Get().AbsPath("/version").Do(asking).Error()
-		cancel()
-		var answered apierrors.APIStatus
-		hangs := err != nil && !errors.As(err, &answered)
-		c.mu.Lock()
-		changed := ctx.Err() == nil && c.hangs != hangs
-		var watched []schema.GroupVersionResource
-		if changed {
-			c.hangs = hangs
-			watched = slices.Collect(maps.Keys(c.streams))
-		}
-		c.mu.Unlock()
-		for _, gvr := range watched {
-			c.announceAll(gvr)
-		}
-	}
 }
 
 // subscribe has the listener woken by changes of the source. It returns when the
@@ -130,9 +86,7 @@ func (c *clusterWatch) subscribe(ctx context.Context, l *listener, s source) boo
 	case <-wait.C:
 	case <-ctx.Done():
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return st.isUp() && !c.hangs
+	return st.isUp()
 }
 
 func (c *clusterWatch) forget(l *listener, s source) {
