@@ -79,13 +79,19 @@ func (s *Site) events(w http.ResponseWriter, r *http.Request) {
 	defer leave()
 	_, began := s.hub.known(k)
 	var state, notices said
-	s.stream(w, r, wake, func() []byte {
-		now, epoch, err := s.state(c, l)
-		if err == nil && epoch != began {
-			began = epoch
-			return []byte("event: reload\ndata: {}\n\n")
+	last := -1
+	s.stream(w, r, wake, func(beat bool) []byte {
+		var message []byte
+		// Not when all pages are woken at once for a notice.
+		if news := s.hub.news(k); beat || news != last {
+			last = news
+			now, epoch, err := s.state(c, l)
+			if err == nil && epoch != began {
+				began = epoch
+				return []byte("event: reload\ndata: {}\n\n")
+			}
+			message = state.event(s, r, "state", now, err)
 		}
-		message := state.event(s, r, "state", now, err)
 		if s.cfg.Notices != nil {
 			told, err := s.notices(l)
 			message = append(message, notices.event(s, r, "notices", told, err)...)
@@ -95,9 +101,9 @@ func (s *Site) events(w http.ResponseWriter, r *http.Request) {
 }
 
 // stream sends what news says, at once and each time somebody wakes it. It asks at
-// each beat too, as some of a page changes without a verdict: a hint is offered
+// each beat too, and says so, as some of a page changes without a verdict: a hint is offered
 // after a while, another process solves another lab.
-func (s *Site) stream(w http.ResponseWriter, r *http.Request, wake <-chan struct{}, news func() []byte) {
+func (s *Site) stream(w http.ResponseWriter, r *http.Request, wake <-chan struct{}, news func(beat bool) []byte) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // for a proxy in front of a class
 	if r.Method == http.MethodHead {
@@ -107,8 +113,9 @@ func (s *Site) stream(w http.ResponseWriter, r *http.Request, wake <-chan struct
 	beat := time.NewTicker(s.beat)
 	defer beat.Stop()
 	message := []byte("retry: 2000\n")
+	onBeat := false
 	for {
-		fresh := news()
+		fresh := news(onBeat)
 		if len(fresh) == 0 {
 			fresh = []byte(": still here\n\n")
 		}
@@ -121,7 +128,9 @@ func (s *Site) stream(w http.ResponseWriter, r *http.Request, wake <-chan struct
 		message = message[:0]
 		select {
 		case <-wake:
+			onBeat = false
 		case <-beat.C:
+			onBeat = true
 		case <-r.Context().Done():
 			return
 		case <-s.ctx.Done():

@@ -29,6 +29,7 @@ type hub struct {
 type feed struct {
 	seen    map[string]sighting // by check id
 	epoch   int                 // how often the lab was reset
+	news    int                 // how often a watcher said something, or the lab was reset
 	lookers map[chan struct{}]bool
 	stop    context.CancelFunc // ends the watcher; nil when none runs
 	idle    *time.Timer        // calls stop when nobody came back; nil when somebody looks
@@ -135,6 +136,7 @@ func (h *hub) see(ctx context.Context, f *feed, vs []labs.Verdict) {
 		}
 		f.seen[v.Check] = now
 	}
+	f.news++
 	f.wakeAll()
 }
 
@@ -159,6 +161,13 @@ func (h *hub) wakeAll() {
 	wake(h.others)
 }
 
+// news counts what was said of a lab.
+func (h *hub) news(k key) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.feed(k).news
+}
+
 // known is what was last seen of a lab, by check id, and how often it was reset.
 func (h *hub) known(k key) (map[string]sighting, int) {
 	h.mu.Lock()
@@ -174,6 +183,7 @@ func (h *hub) forget(k key) {
 	f := h.feed(k)
 	clear(f.seen)
 	f.epoch++
+	f.news++
 	if f.stop != nil {
 		f.stop()
 		ctx, stop := context.WithCancel(h.ctx)

@@ -92,7 +92,7 @@ func (s *Site) told(w http.ResponseWriter, r *http.Request) {
 	wake, leave := s.hub.listen()
 	defer leave()
 	var notices said
-	s.stream(w, r, wake, func() []byte {
+	s.stream(w, r, wake, func(bool) []byte {
 		now, err := s.notices(nil)
 		return notices.event(s, r, "notices", now, err)
 	})
