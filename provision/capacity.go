@@ -155,10 +155,10 @@ func JudgeClass(f Facts, d ClassDemand) []Finding {
 	var out []Finding
 	most, first := Capacity(f, d)
 	for _, b := range hostBounds(f, d) {
-		g := Finding{Name: b.what + " for the class", Level: Good, Found: fmt.Sprintf("%s of %s for %s", b.need, b.have, attendeesOf(d.Attendees))}
+		g := Finding{Name: b.what + " for the class", Level: Good, Found: fmt.Sprintf("%s of %s for %s", b.need, b.have, HowMany(d.Attendees))}
 		if b.attendees < d.Attendees {
 			g.Level, g.Why = Fail, b.why
-			g.Fix = fmt.Sprintf("this host can carry %s (its %s): list no more in class.yaml, or take a larger host", attendeesOf(most), first)
+			g.Fix = fmt.Sprintf("this host can carry %s (its %s): list no more in class.yaml, or take a larger host", HowMany(most), first)
 			if d.Isolation == labs.OwnCluster {
 				shared := d
 				shared.Isolation = labs.OwnNamespace
@@ -177,7 +177,8 @@ func JudgeClass(f Facts, d ClassDemand) []Finding {
 	return out
 }
 
-func attendeesOf(n int) string {
+// HowMany says a number of attendees.
+func HowMany(n int) string {
 	if n == 1 {
 		return "1 attendee"
 	}

@@ -312,14 +312,18 @@ func together(ctx context.Context, fs ...func() error) error {
 	return errors.Join(errs...)
 }
 
-// few is together with at most n running at a time.
-func few(ctx context.Context, n int, fs ...func() error) error {
+// Few runs functions side by side, at most n at a time, and joins their errors. When ctx
+// ends no other is begun, and its error is what is returned.
+func Few(ctx context.Context, n int, fs ...func() error) error {
 	slots := make(chan struct{}, n)
 	in := make([]func() error, len(fs))
 	for i, f := range fs {
 		in[i] = func() error {
 			slots <- struct{}{}
 			defer func() { <-slots }()
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			return f()
 		}
 	}

@@ -81,7 +81,7 @@ func (e *Environment) startLabs(ctx context.Context, course string, all []*labs.
 			return nil
 		})
 	}
-	both := []func() error{func() error { return few(ctx, parallelLabs, fs...) }}
+	both := []func() error{func() error { return Few(ctx, parallelLabs, fs...) }}
 	if probe {
 		both = append(both, func() error { return e.ensureProbe(ctx) })
 	}

@@ -436,7 +436,7 @@ func (e *Environment) removeNamespaces(ctx context.Context, kube kubernetes.Inte
 	for _, ns := range all.Items {
 		fs = append(fs, func() error { return e.deleteNamespace(ctx, kube, ns.Name) })
 	}
-	return few(ctx, parallelLabs, fs...)
+	return Few(ctx, parallelLabs, fs...)
 }
 
 // removeKubeconfigs removes the files that LabKubeconfig names, of this attendee only: the

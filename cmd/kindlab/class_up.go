@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -58,7 +57,7 @@ func (c *classroom) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.err, "Ready after %s: %d attendees. Print %s, then run `%s class serve`.\n", took(time.Since(started)), len(all), page, callMe())
+	fmt.Fprintf(c.err, "Ready after %s: %s. Print %s, then run `%s class serve`.\n", took(time.Since(started)), provision.HowMany(len(all)), page, callMe())
 	return nil
 }
 
@@ -111,14 +110,6 @@ func (c *classroom) converge(ctx context.Context, attendees []labs.Person) error
 	if err != nil {
 		return err
 	}
-	make := func(id string) error {
-		s := c.of(id, t.of(id))
-		s.free = ports.take
-		if err := c.made.apply(s.place); err != nil {
-			return err
-		}
-		return s.convergeIn(ctx, c.class)
-	}
 	if c.class.Isolation == labs.OwnNamespace {
 		place := c.place("", t.of(sharedRow))
 		if err := c.made.apply(place); err != nil {
@@ -130,34 +121,34 @@ func (c *classroom) converge(ctx context.Context, attendees []labs.Person) error
 			return err
 		}
 	}
-	var failed []error
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	slots := newSlots(c.parallel())
+	ready := func(id string) error {
+		s := c.of(id, t.of(id))
+		s.free = ports.take
+		if err := c.made.apply(s.place); err != nil {
+			return err
+		}
+		return s.convergeIn(ctx, c.class)
+	}
+	var each []func() error
 	for _, p := range attendees {
-		wg.Go(func() {
-			if !slots.take(ctx) {
-				return
-			}
-			defer slots.give()
-			err := make(p.ID)
+		each = append(each, func() error {
+			err := ready(p.ID)
 			if ctx.Err() != nil {
 				err = ctx.Err()
 			}
 			t.end(p.ID, err)
 			if err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				failed = append(failed, fmt.Errorf("%s: %w", p.ID, err))
+				err = fmt.Errorf("%s: %w", p.ID, err)
 			}
+			return err
 		})
 	}
-	wg.Wait()
+	err = provision.Few(ctx, c.parallel(), each...)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if len(failed) > 0 {
-		return &provision.Hinted{Err: errors.Join(failed...), Hint: "what is ready stays; run `kindlab class up` again for the rest"}
+	if err != nil {
+		return &provision.Hinted{Err: err, Hint: "what is ready stays; run `kindlab class up` again for the rest"}
 	}
 	return nil
 }
@@ -185,23 +176,6 @@ func (c *classroom) parallel() int {
 	}
 	return 4
 }
-
-// slots let so many go on at a time.
-type slots chan struct{}
-
-func newSlots(n int) slots { return make(slots, n) }
-
-// take waits for a free slot; false when ctx ends first.
-func (s slots) take(ctx context.Context) bool {
-	select {
-	case s <- struct{}{}:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func (s slots) give() { <-s }
 
 // A portBook knows which host ports are somebody's already, so that no two attendees
 // of a class are told to use the same.
