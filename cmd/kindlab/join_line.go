@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kindlab/kindlab/checker"
 	"github.com/kindlab/kindlab/labs"
 	"github.com/kindlab/kindlab/site"
 	"github.com/kindlab/kindlab/site/join"
@@ -91,18 +90,7 @@ func (s *session) follow(ctx context.Context, pages *site.Site) {
 
 // lookAgain evaluates a check as if it had not passed before.
 func (s *session) lookAgain(ctx context.Context, id, check string) (labs.Verdict, error) {
-	lab, err := s.lab(ctx, id)
-	if err != nil {
-		return labs.Verdict{}, err
-	}
-	if _, c := lab.Check(check); c == nil {
-		return labs.Verdict{}, fmt.Errorf("lab %s has no check %s here", id, check)
-	}
-	engine, err := checker.NewEngine(s.target(s.place, lab), func() labs.Progress {
-		p, _ := s.store.Progress(ctx, s.me, s.course.ID)
-		delete(p, labs.Key(id, check))
-		return p
-	})
+	engine, err := s.engine(ctx, id, check)
 	if err != nil {
 		return labs.Verdict{}, err
 	}
@@ -111,7 +99,7 @@ func (s *session) lookAgain(ctx context.Context, id, check string) (labs.Verdict
 			return v, nil
 		}
 	}
-	return labs.Verdict{}, fmt.Errorf("check %s was not looked at", check)
+	return labs.Verdict{}, fmt.Errorf("lab %s has no check %s here", id, check)
 }
 
 // notices are what the instructor tells, for the pages. A solution that was handed

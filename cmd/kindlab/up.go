@@ -415,13 +415,18 @@ func news(vs []labs.Verdict, passed map[string]bool) []labs.Verdict {
 	return out
 }
 
-func (s *session) engine(ctx context.Context, id string) (*checker.Engine, error) {
+// engine decides the checks of a lab. Those to forget are looked at as if they had not
+// passed before.
+func (s *session) engine(ctx context.Context, id string, forget ...string) (*checker.Engine, error) {
 	lab, err := s.lab(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	return checker.NewEngine(s.target(s.place, lab), func() labs.Progress {
 		p, _ := s.store.Progress(ctx, s.me, s.course.ID)
+		for _, check := range forget {
+			delete(p, labs.Key(id, check))
+		}
 		return p
 	})
 }
