@@ -3,6 +3,7 @@ package labs
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -40,6 +41,7 @@ type Class struct {
 	Attendees   []Person // one without a name is a free seat
 	Instructors []Person
 	Address     string // of this host, where attendees reach its pages and clusters; 127.0.0.1 unless it is given
+	URL         string // of its pages where it is not http://Address:PORT, such as behind a proxy: https://HOST[:PORT]; "" else
 	Kubeconfig  string // of an existing cluster to use; empty to make one
 	Registry    string // where an existing cluster pulls images from: HOST[:PORT][/PATH]
 	Resources   Resources
@@ -75,6 +77,7 @@ func LoadClass(file string, data []byte) (*Class, error) {
 		Attendees   yaml.Node `yaml:"attendees"`
 		Instructors yaml.Node `yaml:"instructors"`
 		Address     string    `yaml:"address"`
+		URL         string    `yaml:"url"`
 		Kubeconfig  string    `yaml:"kubeconfig"`
 		Registry    string    `yaml:"registry"`
 		Resources   Resources `yaml:"resources"`
@@ -83,7 +86,7 @@ func LoadClass(file string, data []byte) (*Class, error) {
 	if !decodeInto(&ps, file, string(data), 1, &raw) {
 		return nil, ps.err()
 	}
-	c := &Class{Name: raw.Name, Course: raw.Course, Isolation: raw.Isolation, Address: raw.Address, Kubeconfig: raw.Kubeconfig,
+	c := &Class{Name: raw.Name, Course: raw.Course, Isolation: raw.Isolation, Address: raw.Address, URL: strings.TrimSuffix(raw.URL, "/"), Kubeconfig: raw.Kubeconfig,
 		Registry: raw.Registry, Resources: raw.Resources, Parallel: raw.Parallel}
 	lines := linesOf(data)
 	wrong := func(format string, args ...any) { // what is wrong begins with its key
@@ -104,6 +107,9 @@ func LoadClass(file string, data []byte) (*Class, error) {
 		c.Address = "127.0.0.1"
 	} else if _, err := netip.ParseAddr(c.Address); err != nil {
 		wrong("address %.80q: give an IP address of this host", c.Address)
+	}
+	if u, err := url.Parse(c.URL); c.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || *u != (url.URL{Scheme: u.Scheme, Host: u.Host})) {
+		wrong("url %.80q: give where attendees open the pages, such as https://class.example.org", raw.URL)
 	}
 	if c.Isolation != OwnNamespace {
 		if c.Kubeconfig != "" {

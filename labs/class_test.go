@@ -68,6 +68,9 @@ func TestLoadClassMistakes(t *testing.T) {
 		{"quantity", good + "resources: {memory: lots}\n", `class.yaml:5: resources: memory "lots"`},
 		{"resources", strings.Replace(good, "namespace", "cluster", 1) + "resources: {pods: 3}\n", "resources go with isolation: namespace"},
 		{"address", good + "address: example.com\n", `class.yaml:5: address "example.com": give an IP address`},
+		{"url", good + "url: class.example.org\n", `class.yaml:5: url "class.example.org": give where`},
+		{"url with a path", good + "url: https://example.org/class\n", `class.yaml:5: url "https://example.org/class"`},
+		{"url with a password", good + "url: https://a:b@example.org\n", `class.yaml:5: url "https://a:b@example.org"`},
 		{"negative", good + "resources: {pods: -3}\n", "less than nothing"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -112,7 +112,7 @@ func (a *app) openClass(ctx context.Context, file string) (*classroom, error) {
 	if own.courseName, err = fromAnywhere(name); err != nil {
 		return nil, err
 	}
-	c := &classroom{app: &own, class: class, docker: docker, shared: checker.NewWatcher(), url: pagesURL(class.Address, sitePort)}
+	c := &classroom{app: &own, class: class, docker: docker, shared: checker.NewWatcher(), url: first(class.URL, pagesURL(class.Address, sitePort, false))}
 	c.course = course.Without(c.place("", provision.Quiet{}).NotOffered)
 	if len(c.course.Labs) == 0 {
 		return nil, &provision.Hinted{Err: fmt.Errorf("no lab of the course %s can be had with isolation: %s", course.ID, class.Isolation), Hint: "use isolation: cluster"}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"sync"
 	"time"
@@ -16,32 +18,74 @@ import (
 )
 
 func newClassServe(a *app, file *string) *cobra.Command {
-	port, listen := sitePort, ""
+	d := door{port: sitePort, other: "kindlab class serve --port 9000"}
+	var cert, key string
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve everybody's pages and the instructor's board",
 		Long: `serve is the hub of a class: each attendee comes in by a link of their own, or by the
 class's code and their name, and sees their own pages; instructors see the board. It
-serves until Ctrl-C; run it again to go on where it was.`,
+serves until Ctrl-C; run it again to go on where it was.
+
+Links are as good as passwords, and plain HTTP shows them to who listens on the network:
+give a certificate, or set a proxy that speaks TLS before it. In both cases class.yaml says
+with url: how the pages are opened.`,
 		Args: cobra.NoArgs,
 		RunE: a.withClass(file, func(ctx context.Context, c *classroom, args []string) error {
 			c.warns = true
 			c.keeper.log = c.logger()
-			return c.serve(ctx, first(listen, c.class.Address), port)
+			d.listen = first(d.listen, c.class.Address)
+			var err error
+			if d.cert, err = certificate(cert, key, c.class.URL); err != nil {
+				return err
+			}
+			return c.serve(ctx, d)
 		}),
 	}
-	c.Flags().IntVar(&port, "port", port, "port of the pages; the next free one when it is taken")
-	c.Flags().StringVar(&listen, "listen", listen, "address that the pages are served on, instead of the class's")
+	c.Flags().IntVar(&d.port, "port", d.port, "port of the pages; the next free one when it is taken")
+	c.Flags().StringVar(&d.listen, "listen", d.listen, "address that the pages are served on, instead of the class's")
+	c.Flags().StringVar(&cert, "tls-cert", cert, "serve HTTPS with the certificate (and those of its issuers) in this PEM file")
+	c.Flags().StringVar(&key, "tls-key", key, "the certificate's private key, a PEM file")
+	c.MarkFlagsRequiredTogether("tls-cert", "tls-key")
 	return c
 }
 
-func (c *classroom) serve(ctx context.Context, listen string, port int) error {
+// certificate reads what to serve HTTPS with; nil when there is none. A certificate that
+// browsers would refuse at the class's url is refused here.
+func certificate(file, key, at string) (*tls.Certificate, error) {
+	u, err := url.Parse(at)
+	if err != nil || file == "" {
+		return nil, err
+	}
+	cert, err := tls.LoadX509KeyPair(file, key)
+	if err != nil {
+		return nil, &provision.Hinted{Err: fmt.Errorf("reading the certificate: %w", err), Hint: "give both as PEM: --tls-cert FILE --tls-key FILE"}
+	}
+	switch {
+	case u.Scheme == "http":
+		err, at = errors.New("class.yaml has a url with http://"), "begin it with https://, as the pages are served with a certificate"
+	case time.Now().After(cert.Leaf.NotAfter):
+		err, at = fmt.Errorf("the certificate %s was good until %s", file, cert.Leaf.NotAfter.Local().Format(time.DateTime)), "get a new one"
+	case u.Hostname() != "":
+		err, at = cert.Leaf.VerifyHostname(u.Hostname()), "give in class.yaml a url whose name is in the certificate"
+	}
+	if err != nil {
+		return nil, &provision.Hinted{Err: err, Hint: at}
+	}
+	return &cert, nil
+}
+
+func (c *classroom) serve(ctx context.Context, d door) error {
 	if err := c.admit(ctx, c.class.Attendees, c.class.Instructors); err != nil {
 		return err
 	}
+	hosts := hostNames(d.listen)
+	if u, err := url.Parse(c.class.URL); err == nil && u.Host != "" {
+		hosts = append(hosts, u.Hostname())
+	}
 	roll := &rollCall{class: c}
 	config := class.Config{
-		Class: c.class, Course: c.course, Store: c.store, Hosts: hostNames(listen), Log: c.logger(), Version: versions().Kindlab,
+		Class: c.class, Course: c.course, Store: c.store, URL: c.class.URL, Hosts: hosts, Log: c.logger(), Version: versions().Kindlab,
 		Pages:      func(p labs.Person) site.Config { return c.pagesOf(ctx, p) },
 		Kubeconfig: c.kubeconfig,
 		Ready:      func(id string) (bool, string) { return roll.ready(ctx, id) },
@@ -63,13 +107,13 @@ func (c *classroom) serve(ctx context.Context, listen string, port int) error {
 	defer stop()
 	go c.renew(beside)
 	go c.keeper.run(beside, true)
-	err = c.serveOn(ctx, hub, listen, port, "kindlab class serve --port 9000", func(url string) {
-		c.url = url
+	err = c.serveOn(ctx, hub, d, func(url string) {
+		c.url = first(c.class.URL, url)
 		page, err := c.writeHandout(ctx)
 		if err != nil {
 			fmt.Fprintf(c.err, "! the hand-out could not be written: %v\n", err)
 		}
-		fmt.Fprintf(c.err, "\nThe class is at %s\nLinks and the class's code: %s\nCtrl-C ends the pages; run `%s class serve` to go on.\n", c.paint(bold, url), page, callMe())
+		fmt.Fprintf(c.err, "\nThe class is at %s\nLinks and the class's code: %s\nCtrl-C ends the pages; run `%s class serve` to go on.\n", c.paint(bold, c.url), page, callMe())
 	})
 	if err == nil {
 		fmt.Fprintln(c.err, "\nThe pages are closed; environments and progress stay.")

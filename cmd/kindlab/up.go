@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -183,7 +180,7 @@ func (s *session) serve(ctx context.Context, o upOptions, started time.Time) err
 	if s.line != nil {
 		defer s.runLine(ctx, pages)()
 	}
-	err = s.serveOn(ctx, pages, o.listen, o.port, "kindlab up --port 9000", func(url string) {
+	err = s.serveOn(ctx, pages, door{listen: o.listen, port: o.port, other: "kindlab up --port 9000"}, func(url string) {
 		fmt.Fprintf(s.err, "\nReady after %s. Open %s\n", took(time.Since(started)), s.paint(bold, url+"/"+s.course.ID+"/"))
 		fmt.Fprintf(s.err, "Commands go into another terminal: %s shell. Ctrl-C ends the pages; the cluster stays.\n", callMe())
 		if s.joined.Joined() && !s.sends() {
@@ -197,50 +194,6 @@ func (s *session) serve(ctx context.Context, o upOptions, started time.Time) err
 		fmt.Fprintln(s.err, "\nThe pages are closed. Go on with `kindlab up`; remove everything with `kindlab down`.")
 	}
 	return err
-}
-
-// pageServer answers requests until it is closed.
-type pageServer interface {
-	http.Handler
-	Close()
-}
-
-// serveOn serves pages until ctx ends, on the port or the next free one. ready is
-// told where they are; other is a command that chooses another port.
-func (a *app) serveOn(ctx context.Context, pages pageServer, listen string, want int, other string, ready func(url string)) error {
-	port := provision.FreePort(want)
-	listener, err := net.Listen("tcp", net.JoinHostPort(listen, strconv.Itoa(port)))
-	if err != nil {
-		pages.Close()
-		return &provision.Hinted{Err: fmt.Errorf("serving the pages: %w", err), Hint: "choose another port: " + other}
-	}
-	server := &http.Server{Handler: pages, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.NewTextHandler(io.Discard, nil), slog.LevelError)}
-	server.RegisterOnShutdown(pages.Close)
-	ready(pagesURL(listen, port))
-	if port != want {
-		fmt.Fprintf(a.err, "(port %d is taken, so it is %d)\n", want, port)
-	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	select {
-	case err := <-served:
-		return fmt.Errorf("serving the pages: %w", err)
-	case <-ctx.Done():
-	}
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-	defer cancel()
-	if err := server.Shutdown(end); err != nil {
-		_ = server.Close()
-	}
-	return nil
-}
-
-// pagesURL is how a browser finds what listens there.
-func pagesURL(listen string, port int) string {
-	if ip := net.ParseIP(listen); ip != nil && (ip.IsLoopback() || ip.IsUnspecified()) {
-		listen = "localhost"
-	}
-	return "http://" + net.JoinHostPort(listen, strconv.Itoa(port))
 }
 
 // site makes the pages of this session: the course, and the built-in ones beside it.
@@ -322,27 +275,6 @@ func (s *session) pages(ctx context.Context, all []*labs.Course) site.Config {
 			return p
 		},
 	}
-}
-
-// hostNames are the names under which others reach a site that listens on an
-// address beyond the loopback.
-func hostNames(listen string) []string {
-	ip := net.ParseIP(listen)
-	if ip != nil && ip.IsLoopback() {
-		return nil
-	}
-	names := []string{listen}
-	if name, err := os.Hostname(); err == nil {
-		names = append(names, name)
-	}
-	if addresses, err := net.InterfaceAddrs(); err == nil && ip.IsUnspecified() {
-		for _, a := range addresses {
-			if n, ok := a.(*net.IPNet); ok {
-				names = append(names, n.IP.String())
-			}
-		}
-	}
-	return names
 }
 
 // callMe is how a person calls this program in a terminal: by its name if that finds

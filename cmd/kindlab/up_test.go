@@ -7,13 +7,6 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestHostNames(t *testing.T) {
-	assert.Empty(t, hostNames("127.0.0.1"), "the loopback needs no names")
-	assert.Contains(t, hostNames("192.0.2.7"), "192.0.2.7")
-	assert.NotContains(t, hostNames("192.0.2.7"), "127.0.0.1", "only the address that is listened on")
-	assert.Contains(t, hostNames("0.0.0.0"), "127.0.0.1", "every address of this machine")
-}
-
 func TestDrawValue(t *testing.T) {
 	port := labs.ValueSpec{Port: []int{8100, 8103}}
 	want := drawValue(port, "seed", "port", func(int) bool { return true })

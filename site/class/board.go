@@ -349,14 +349,17 @@ func (h *Hub) renew(w http.ResponseWriter, r *http.Request, me *person) {
 		h.fail(w, r, err)
 		return
 	}
-	scheme := "http"
-	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
-		scheme = "https"
+	at := h.cfg.URL
+	if at == "" {
+		at = "http://" + r.Host
+		if byTLS(r) {
+			at = "https://" + r.Host
+		}
 	}
 	h.mu.Lock()
 	who := p.called()
 	h.mu.Unlock()
-	link, err := newCard(Link{Person: who, URL: scheme + "://" + r.Host + "/in/" + token})
+	link, err := newCard(Link{Person: who, URL: at + "/in/" + token})
 	if err != nil {
 		h.fail(w, r, err)
 		return

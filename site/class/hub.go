@@ -44,6 +44,7 @@ type Config struct {
 	// Files are the course's, for machines that do not have it. It may be nil.
 	Files fs.FS
 
+	URL     string           // of the pages, where it is not as the request says; without a slash at the end
 	Hosts   []string         // names that the hub answers to beside those of the loopback
 	Now     func() time.Time // nil for time.Now
 	Log     *slog.Logger     // nil for none

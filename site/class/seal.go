@@ -102,8 +102,7 @@ func (s seal) take(w http.ResponseWriter, r *http.Request) {
 
 func (s seal) cookie(r *http.Request, value string, age int) *http.Cookie {
 	return &http.Cookie{Name: s.name, Value: value, Path: "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteLaxMode,
-		// A proxy in front that speaks TLS says so. Who lies about it locks only themselves out.
-		Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https"}
+		Secure: byTLS(r)}
 }
 
 // of is the pass that a request brings.
@@ -113,4 +112,10 @@ func (s seal) of(r *http.Request) (pass, error) {
 		return pass{}, err
 	}
 	return s.read(c.Value)
+}
+
+// byTLS reports whether a browser's request came by TLS. A proxy in front says so; who lies
+// about it locks only themselves out.
+func byTLS(r *http.Request) bool {
+	return r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https"
 }
