@@ -46,20 +46,23 @@ with url: how the pages are opened.`,
 	c.Flags().StringVar(&d.listen, "listen", d.listen, "address that the pages are served on, instead of the class's")
 	c.Flags().StringVar(&cert, "tls-cert", cert, "serve HTTPS with the certificate (and those of its issuers) in this PEM file")
 	c.Flags().StringVar(&key, "tls-key", key, "the certificate's private key, a PEM file")
-	c.MarkFlagsRequiredTogether("tls-cert", "tls-key")
 	return c
 }
 
 // certificate reads what to serve HTTPS with; nil when there is none. A certificate that
 // browsers would refuse at the class's url is refused here.
 func certificate(file, key, at string) (*tls.Certificate, error) {
+	const both = "give both as PEM: --tls-cert FILE --tls-key FILE"
 	u, err := url.Parse(at)
-	if err != nil || file == "" {
+	if err != nil || file == "" && key == "" {
 		return nil, err
+	}
+	if file == "" || key == "" {
+		return nil, &provision.Hinted{Err: errors.New("a certificate is of no use without its key"), Hint: both}
 	}
 	cert, err := tls.LoadX509KeyPair(file, key)
 	if err != nil {
-		return nil, &provision.Hinted{Err: fmt.Errorf("reading the certificate: %w", err), Hint: "give both as PEM: --tls-cert FILE --tls-key FILE"}
+		return nil, &provision.Hinted{Err: fmt.Errorf("reading the certificate: %w", err), Hint: both}
 	}
 	switch {
 	case u.Scheme == "http":
@@ -113,7 +116,11 @@ func (c *classroom) serve(ctx context.Context, d door) error {
 		if err != nil {
 			fmt.Fprintf(c.err, "! the hand-out could not be written: %v\n", err)
 		}
-		fmt.Fprintf(c.err, "\nThe class is at %s\nLinks and the class's code: %s\nCtrl-C ends the pages; run `%s class serve` to go on.\n", c.paint(bold, c.url), page, callMe())
+		at := c.paint(bold, c.url)
+		if c.url != url {
+			at += ", if that leads to " + url
+		}
+		fmt.Fprintf(c.err, "\nThe class is at %s\nLinks and the class's code: %s\nCtrl-C ends the pages; run `%s class serve` to go on.\n", at, page, callMe())
 	})
 	if err == nil {
 		fmt.Fprintln(c.err, "\nThe pages are closed; environments and progress stay.")

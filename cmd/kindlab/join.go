@@ -41,7 +41,7 @@ they wait, and you go on learning. kindlab up goes on another day; kindlab leave
 	f.StringVar(&o.code, "code", o.code, "the class's code (KINDLAB_CODE)")
 	f.StringVar(&o.name, "name", "", "your name, as the class knows you")
 	f.StringVar(&o.ca, "ca", "", "file with the certificate by which the hub's is to be trusted")
-	f.BoolVar(&o.noUp, "no-up", false, "only join; `kindlab up` makes everything later")
+	f.BoolVar(&o.noUp, "no-up", false, "only join; kindlab up makes everything later")
 	o.up.flags(f)
 	return c
 }

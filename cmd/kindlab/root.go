@@ -38,7 +38,7 @@ Exit codes: 0 solved, 1 not solved yet, 2 could not run.`,
 	f.StringVar(&a.state, "state", a.state, "folder for progress, kubeconfigs and logs (KINDLAB_STATE)")
 	f.StringVar(&a.work, "work", a.work, "folder for the labs' work folders (KINDLAB_WORK)")
 	f.StringVar(&a.cluster, "cluster", a.cluster, "name of the kind cluster (KINDLAB_CLUSTER)")
-	f.StringVar(&a.courseName, "course", a.courseName, "course, or folder of one; the last `up` counts otherwise (KINDLAB_COURSE)")
+	f.StringVar(&a.courseName, "course", a.courseName, "course, or folder of one; otherwise the one that up made last (KINDLAB_COURSE)")
 	root.AddGroup(&cobra.Group{ID: "learn", Title: "Learn:"}, &cobra.Group{ID: "place", Title: "The place:"}, &cobra.Group{ID: "teach", Title: "Teach a class:"}, &cobra.Group{ID: "write", Title: "Write courses:"})
 	in := func(group string, cmds ...*cobra.Command) {
 		for _, c := range cmds {

@@ -79,6 +79,8 @@ func TestCertificateThatBrowsersWouldRefuse(t *testing.T) {
 		"plain url":       {file, key, "http://class.example.org", "http://"},
 		"too old":         {old, oldKey, "", "was good until"},
 		"another's key":   {file, oldKey, "", "reading the certificate"},
+		"no key":          {file, "", "", "without its key"},
+		"no certificate":  {"", key, "", "without its key"},
 		"missing":         {file + "x", key, "", "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
