@@ -91,6 +91,7 @@ type prover struct {
 	ports map[int]bool // taken by a world
 	rows  []*proofRow
 	holes []string // of labs as a whole
+	again []string // commands of pages that worked only the second time
 }
 
 func (a *app) prove(ctx context.Context, args []string, o proveOptions) error {
@@ -284,6 +285,9 @@ func (p *prover) write(whole time.Duration) {
 	}
 	for _, h := range p.holes {
 		fmt.Fprintf(p.out, "\n%s %s\n", p.paint(red, "hole"), cleanLines(h))
+	}
+	for _, text := range p.again {
+		fmt.Fprintf(p.out, "\n%s %s\n", p.paint(yellow, "worked the second time"), cleanLines(text))
 	}
 	fmt.Fprintf(p.out, "\n%d of %d checks proved, %d of %d near misses rejected, in %s\n", shown, len(p.rows), rejected, misses, took(whole))
 }

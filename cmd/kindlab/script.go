@@ -20,6 +20,8 @@ const (
 	settleTimeout  = 90 * time.Second
 	// startMoment is what a person gives a container that was just started, by reading on.
 	startMoment = 2 * time.Second
+	// settleMoment is what a person lets pass before a second try.
+	settleMoment = 5 * time.Second
 )
 
 // A runner does what a lab's page says, as a learner would in the lab's shell.
@@ -29,6 +31,10 @@ type runner struct {
 	lab    *labs.Lab
 	env    []string
 	echo   io.Writer // each command and its output; nil for none
+
+	// again is told of a command that did not work the first time and did the second;
+	// nil to give up at the first.
+	again func(error)
 
 	mu         sync.Mutex
 	background []*exec.Cmd
@@ -43,7 +49,7 @@ func (r *runner) task(ctx context.Context, t *labs.Task) error {
 		case b.Kind == labs.SaveAs:
 			err = r.save(b)
 		case b.Kind == labs.Command && !b.NoRun:
-			err = r.block(ctx, b)
+			err = r.tried(ctx, b)
 			if err == nil && strings.Contains(b.Text, "docker run") {
 				err = pause(ctx, startMoment)
 			}
@@ -57,6 +63,23 @@ func (r *runner) task(ctx context.Context, t *labs.Task) error {
 			return fmt.Errorf("%s/solution/%s.sh: %w", r.lab.ID, t.ID, err)
 		}
 	}
+	return nil
+}
+
+// tried runs a block, and in a proof once more when it failed, as a person does when
+// something was not ready yet. What counts is how it failed at first.
+func (r *runner) tried(ctx context.Context, b labs.Block) error {
+	first := r.block(ctx, b)
+	if first == nil || r.again == nil {
+		return first
+	}
+	if err := pause(ctx, settleMoment); err != nil {
+		return err
+	}
+	if r.block(ctx, b) != nil {
+		return first
+	}
+	r.again(r.at(b, first))
 	return nil
 }
 

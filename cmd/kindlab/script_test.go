@@ -40,6 +40,43 @@ func TestOutputOfAScript(t *testing.T) {
 	assert.LessOrEqual(t, len(out), 64<<10, "only the end is kept")
 }
 
+func TestSecondTry(t *testing.T) {
+	t.Parallel() // it waits
+	for name, c := range map[string]struct {
+		text, want string
+		fails      bool
+		again      int
+	}{
+		"works at once":         {text: "true"},
+		"works the second time": {text: `mkdir once && { echo not ready; exit 1; } || true`, again: 1},
+		"never works":           {text: `mkdir once || exit 4; exit 3`, want: "exit status 3"},
+		"fails only then":       {text: `mkdir once`, fails: true, again: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, _ := inFolder(t)
+			var told []error
+			r.again = func(err error) { told = append(told, err) }
+			block := labs.Block{BlockInfo: labs.BlockInfo{Kind: labs.Command, Fails: c.fails}, Text: c.text, Line: 7}
+			err := r.tried(t.Context(), block)
+			if c.want == "" {
+				assert.NoError(t, err)
+			} else {
+				assert.ErrorContains(t, err, c.want, "how it failed at first")
+			}
+			require.Len(t, told, c.again)
+			for _, err := range told {
+				assert.ErrorContains(t, err, ":7: ", "where on the page")
+			}
+			r.again = nil
+			if c.again > 0 && !c.fails {
+				r, _ = inFolder(t)
+				assert.Error(t, r.tried(t.Context(), block), "only a proof tries again")
+			}
+		})
+	}
+}
+
 func TestCutOffScriptLeavesNothingRunning(t *testing.T) {
 	r, folder := inFolder(t)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -93,7 +93,11 @@ func (p *prover) build(ctx context.Context, place *provision.Environment, templa
 	if err != nil {
 		return w, err
 	}
-	w.run = &runner{place: place, course: p.course.ID, lab: lab, env: env}
+	w.run = &runner{place: place, course: p.course.ID, lab: lab, env: env, again: func(err error) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.again = append(p.again, err.Error())
+	}}
 	if w.engine, err = checker.NewEngine(p.target(place, lab), w.progress); err != nil {
 		return w, err
 	}
