@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -286,8 +287,21 @@ func (p *prover) write(whole time.Duration) {
 	for _, h := range p.holes {
 		fmt.Fprintf(p.out, "\n%s %s\n", p.paint(red, "hole"), cleanLines(h))
 	}
-	for _, text := range p.again {
-		fmt.Fprintf(p.out, "\n%s %s\n", p.paint(yellow, "worked the second time"), cleanLines(text))
-	}
+	p.writeAgain()
 	fmt.Fprintf(p.out, "\n%d of %d checks proved, %d of %d near misses rejected, in %s\n", shown, len(p.rows), rejected, misses, took(whole))
+}
+
+// writeAgain prints which commands of pages worked only the second time, and how often.
+func (p *prover) writeAgain() {
+	times := map[string]int{}
+	for _, text := range p.again {
+		where, _, _ := strings.Cut(text, "\n")
+		times[strings.TrimSuffix(where, ":")]++
+		if p.verbose {
+			fmt.Fprintf(p.out, "\n%s %s\n", p.paint(yellow, "worked the second time"), cleanLines(text))
+		}
+	}
+	for _, where := range slices.Sorted(maps.Keys(times)) {
+		fmt.Fprintf(p.out, "\n%s (%d×) %s\n", p.paint(yellow, "worked the second time"), times[where], clean(where))
+	}
 }
