@@ -9,8 +9,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
@@ -22,11 +24,18 @@ const (
 	registryPort = 5000               // inside the container
 	registryHost = 5001               // on the host; the next free port when it is taken
 	portTries    = 20
+	registryTime = 20 * time.Second // for it to answer
 )
+
+// making is held while network or registry are made: environments of a class are made side
+// by side, and share both.
+var making sync.Mutex
 
 // ensureNetwork makes the Docker network of nodes and registry. kind would make
 // its own, called kind, which may be the learner's already.
 func (e *Environment) ensureNetwork(ctx context.Context) error {
+	making.Lock()
+	defer making.Unlock()
 	found, err := e.Docker.NetworkInspect(ctx, networkName, client.NetworkInspectOptions{})
 	if err == nil {
 		if found.Network.Labels[PartLabel] == "" {
@@ -60,6 +69,22 @@ func (e *Environment) ensureNetwork(ctx context.Context) error {
 // cannot reach a port of this process as localhost, and because pods that restart
 // pull while no kindlab runs.
 func (e *Environment) ensureRegistry(ctx context.Context) (detail string, err error) {
+	making.Lock()
+	defer making.Unlock()
+	// Another kindlab of this host may make it at the same time.
+	for limit := time.Now().Add(registryTime); ; {
+		if detail, err = e.makeRegistry(ctx); !errdefs.IsConflict(err) || time.Now().After(limit) {
+			return detail, err
+		}
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+func (e *Environment) makeRegistry(ctx context.Context) (detail string, err error) {
 	img, err := appImage(appRegistry, e.Arch)
 	if err != nil {
 		return "", err
@@ -99,7 +124,7 @@ func (e *Environment) ensureRegistry(ctx context.Context) (detail string, err er
 	if port, err = e.runRegistry(ctx, port); err != nil {
 		return "", err
 	}
-	if err := e.registryAnswers(ctx, port, 20*time.Second); err != nil {
+	if err := e.registryAnswers(ctx, port, registryTime); err != nil {
 		return "", hint(err, "see `docker logs %s`", registryName)
 	}
 	e.setRegistry(port)
