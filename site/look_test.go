@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -66,6 +67,9 @@ func TestNotices(t *testing.T) {
 	notices := make(chan Notices, 1)
 	notices <- Notices{}
 	cfg.Notices = func() Notices { n := <-notices; notices <- n; return n }
+	var reads atomic.Int64 // of what the page of a lab is made from
+	progress := cfg.Progress
+	cfg.Progress = func(course string) (labs.Progress, error) { reads.Add(1); return progress(course) }
 	s := newSite(t, cfg)
 	server := httptest.NewServer(s)
 	defer server.Close()
@@ -75,12 +79,14 @@ func TestNotices(t *testing.T) {
 	l := look(t, server.URL)
 	for event := ""; event != "notices"; event, _ = l.next() {
 	}
+	before := reads.Load()
 	<-notices
 	notices <- Notices{Message: "<b>Break</b>", Until: time.Now().Add(time.Hour), For: "Lunch",
 		Solutions: map[string]string{"scale-it/run-more-copies": "kubectl <scale>", "other/x": "no"}}
 	s.Tell()
 	event, data := l.next()
 	assert.Equal(t, "notices", event)
+	assert.Equal(t, before, reads.Load(), "a message to all does not render every page's lab")
 	for _, want := range []string{`\u0026lt;b\u0026gt;Break`, "Lunch", `"run-more-copies":`, `kubectl \u0026lt;scale\u0026gt;`} {
 		assert.Contains(t, data, want)
 	}

@@ -64,16 +64,17 @@ func certificate(file, key, at string) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, &provision.Hinted{Err: fmt.Errorf("reading the certificate: %w", err), Hint: both}
 	}
+	var hint string
 	switch {
 	case u.Scheme == "http":
-		err, at = errors.New("class.yaml has a url with http://"), "begin it with https://, as the pages are served with a certificate"
+		err, hint = errors.New("class.yaml has a url with http://"), "begin it with https://, as the pages are served with a certificate"
 	case time.Now().After(cert.Leaf.NotAfter):
-		err, at = fmt.Errorf("the certificate %s was good until %s", file, cert.Leaf.NotAfter.Local().Format(time.DateTime)), "get a new one"
+		err, hint = fmt.Errorf("the certificate %s was good until %s", file, cert.Leaf.NotAfter.Local().Format(time.DateTime)), "get a new one"
 	case u.Hostname() != "":
-		err, at = cert.Leaf.VerifyHostname(u.Hostname()), "give in class.yaml a url whose name is in the certificate"
+		err, hint = cert.Leaf.VerifyHostname(u.Hostname()), "give in class.yaml a url whose name is in the certificate"
 	}
 	if err != nil {
-		return nil, &provision.Hinted{Err: err, Hint: at}
+		return nil, &provision.Hinted{Err: err, Hint: hint}
 	}
 	return &cert, nil
 }
