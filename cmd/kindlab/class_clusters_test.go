@@ -118,6 +118,7 @@ func (r *room) oneDown(t *testing.T) {
 	})
 	board.sees(t, "e2e-ann", "is unknown", func(row boardRow) bool { return row.State == "unknown" && row.States == "ppun" })
 	anns.shows(t, "other", "unknown")
+	anns.shows(t, "made", "was") // which is looked at only when its watch is lost
 	board.sees(t, "e2e-ann", "has no environment", func(row boardRow) bool { return row.Ready == "no" })
 	r.must(t, configs["bob"], "create", "configmap", "other", "--from-literal=word="+words["bob"])
 	board.sees(t, "e2e-bob", "goes on", func(row boardRow) bool { return row.States[:3] == "ppp" })
