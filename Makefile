@@ -101,10 +101,11 @@ bench: build
 bench-class: build
 	$(GO) test -tags 'e2e bench' -count=1 -timeout 60m -run '^$$' -bench 'BenchmarkClass$(BENCH)' -benchtime 1x -v ./cmd/kindlab
 
-# All labs, or LAB.
+# All labs, or LAB. PARALLEL=3: so many worlds at a time.
 LAB ?=
+PARALLEL ?=
 prove: build
-	bin/kindlab course prove --course $(COURSE) $(LAB)
+	bin/kindlab course prove --course $(COURSE) $(if $(PARALLEL),--parallel $(PARALLEL)) $(LAB)
 
 # The courses about Istio on a machine that can pull Istio's own images, Envoy in them.
 e2e-mesh-envoy: build
