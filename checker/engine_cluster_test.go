@@ -247,6 +247,16 @@ func (c *cut) set(closed bool) {
 }
 
 func TestLostClusterIsUnknownAndComesBack(t *testing.T) {
+	loses(t, 10*time.Second, func(way *cut) { way.set(true) }, func(way *cut) { way.set(false) })
+}
+
+func TestClusterThatHangsIsUnknownAndComesBack(t *testing.T) {
+	loses(t, time.Minute, func(way *cut) { way.held.Lock() }, func(way *cut) { way.held.Unlock() })
+}
+
+// loses shows that a cluster is unknown while the way to it is lost, and that it comes back.
+func loses(t *testing.T, within time.Duration, lose, give func(*cut)) {
+	t.Helper()
 	r := newRoom(t)
 	way := newCut(t, r.config)
 	maps := r.client.CoreV1().ConfigMaps(r.namespace)
@@ -255,35 +265,19 @@ func TestLostClusterIsUnknownAndComesBack(t *testing.T) {
 	a := r.watch(r.engine(colourIsTeal))
 	require.Equal(t, []labs.State{labs.Passed}, a.saw())
 
-	way.set(true)
-	require.Eventually(t, func() bool { return a.last()[0].State == labs.Unknown }, 10*time.Second, 10*time.Millisecond)
-	assert.Contains(t, a.last()[0].Reason, "the cluster cannot be reached")
-	way.set(false)
-	require.Eventually(t, func() bool { return a.last()[0].State == labs.Passed }, 10*time.Second, 10*time.Millisecond)
+	lose(way)
+	unknown := assert.Eventually(t, func() bool { return a.last()[0].State == labs.Unknown }, within, 10*time.Millisecond)
+	reason := a.last()[0].Reason
+	give(way) // also when the test ends here
+	require.True(t, unknown)
+	assert.Contains(t, reason, "the cluster cannot be reached")
+	require.Eventually(t, func() bool { return a.last()[0].State == labs.Passed }, within, 10*time.Millisecond)
 	assert.Equal(t, []labs.State{labs.Passed, labs.Unknown, labs.Passed}, a.saw(), "it never failed")
 
 	// Changes are seen again, whether their watch is back already or not.
 	_, err = maps.Update(t.Context(), r.configMap("a", map[string]string{"colour": "plum"}), metav1.UpdateOptions{})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return a.last()[0].State == labs.Failing }, 10*time.Second, 10*time.Millisecond)
-}
-
-func TestClusterThatHangsIsUnknownAndComesBack(t *testing.T) {
-	r := newRoom(t)
-	way := newCut(t, r.config)
-	maps := r.client.CoreV1().ConfigMaps(r.namespace)
-	_, err := maps.Create(t.Context(), r.configMap("a", map[string]string{"colour": "teal"}), metav1.CreateOptions{})
-	require.NoError(t, err)
-	a := r.watch(r.engine(colourIsTeal))
-	require.Equal(t, []labs.State{labs.Passed}, a.saw())
-
-	way.held.Lock()
-	unknown := assert.Eventually(t, func() bool { return a.last()[0].State == labs.Unknown }, time.Minute, 10*time.Millisecond)
-	way.held.Unlock()
-	require.True(t, unknown)
-	assert.Contains(t, a.last()[0].Reason, "the cluster cannot be reached")
-	require.Eventually(t, func() bool { return a.last()[0].State == labs.Passed }, time.Minute, 10*time.Millisecond)
-	assert.Equal(t, []labs.State{labs.Passed, labs.Unknown, labs.Passed}, a.saw(), "it never failed")
 }
 
 // A rough is a metadata client whose watches break off, and whose events come late,
