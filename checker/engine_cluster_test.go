@@ -175,7 +175,7 @@ func TestEnginesShareTheWatches(t *testing.T) {
 	for gvr := range c.streams {
 		assert.Contains(t, []string{"configmaps", "namespaces", "events"}, gvr.Resource, "only what some check has read is watched")
 	}
-	assert.Len(t, c.index[source{schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}, r.namespace, "a"}], 5)
+	assert.Len(t, c.index[source{schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}, r.namespace, "a"}].listeners, 5)
 }
 
 // A cut is a way to the API server that can be closed, or held: it stays open then, and
@@ -390,6 +390,10 @@ func TestIncrementalVerdictsEqualFreshOnes(t *testing.T) {
 		"object: {apiVersion: v1, kind: Secret, metadata: {name: a}}",
 		"object: {apiVersion: v1, kind: ServiceAccount, metadata: {name: b}}",
 		"needs: [c0]\nobject: {apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {colour: amber}}",
+		"cel:\n  object: {apiVersion: v1, kind: ConfigMap, name: a}\n  with: {maps: {apiVersion: v1, kind: ConfigMap, labels: {of: x}}, secrets: {apiVersion: v1, kind: Secret}}\n" +
+			"  true: maps.exists(m, m.data.colour == object.data.colour) && secrets.exists(s, s.metadata.name == object.metadata.name)\n" +
+			"  got: string(maps.size()) + \" maps, \" + string(secrets.size()) + \" secrets\"",
+		"absent: {apiVersion: v1, kind: ConfigMap, metadata: {labels: {of: z}}}",
 	}
 	e := r.engine(checks...)
 	e.cluster.kube.watcher = rough{e.cluster.kube.watcher, rand.New(rand.NewPCG(seed, 2)), &sync.Mutex{}}

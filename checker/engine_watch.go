@@ -52,7 +52,9 @@ func (e *Engine) Watch(ctx context.Context, send func([]labs.Verdict)) {
 	tends := make([]*tended, len(e.checks))
 	for i := range tends {
 		t := &tended{wake: make(chan struct{}, 1)}
-		t.listener = &listener{wake: t.poke, owner: e.target.Attendee, cluster: e.cluster, docker: docker}
+		// What counts for ever is not decided by what may have changed a moment ago.
+		fresh := e.checks[i].check.Holds.Once
+		t.listener = &listener{wake: t.poke, owner: e.target.Attendee, fresh: fresh, cluster: e.cluster, docker: docker}
 		tends[i] = t
 	}
 	e.mu.Lock()

@@ -29,10 +29,16 @@ func (r *reading) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	if s, ok := sourceOf(req.URL.Path); ok && req.Method == http.MethodGet {
 		fact(ctx, "read %s", s)
-		if l := listenerOf(ctx); l != nil {
-			l.reads(ctx, s)
+		if l := listenerOf(ctx); l != nil && l.reads(ctx, s) && !l.fresh {
+			return l.cluster.answered(req, s, r.send)
 		}
 	}
+	return r.send(req)
+}
+
+// send sends a request when there is room for it.
+func (r *reading) send(req *http.Request) (*http.Response, error) {
+	ctx := req.Context()
 	select {
 	case r.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -64,6 +70,12 @@ func (a atOnce) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // errBroken is no error that the library knows.
 var errBroken = errors.New("the connection broke off")
+
+// WrappedRoundTripper is asked by the client library when it gives up a request.
+func (r *reading) WrappedRoundTripper() http.RoundTripper { return r.next }
+
+// WrappedRoundTripper is asked by the client library when it gives up a request.
+func (a atOnce) WrappedRoundTripper() http.RoundTripper { return a.next }
 
 // sourceOf is what a path of the Kubernetes API reads: see "API concepts, resource
 // URIs" in its documentation. ok is false for what is no object, such as the

@@ -43,7 +43,7 @@ func (w *Watcher) cluster(config *rest.Config) (*clusterWatch, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &clusterWatch{kube: k, index: map[source]map[*listener]bool{}, streams: map[schema.GroupVersionResource]*stream{}}
+	c := &clusterWatch{kube: k, index: map[source]*readers{}, streams: map[schema.GroupVersionResource]*stream{}}
 	w.clusters[id] = c
 	return c, nil
 }
@@ -86,7 +86,8 @@ type listener struct {
 	cluster *clusterWatch // nil when nothing is watched
 	docker  *dockerWatch
 
-	deaf atomic.Bool // something that was read is not announced
+	fresh bool        // every look reads anew, also what nothing was announced of
+	deaf  atomic.Bool // something that was read is not announced
 
 	mu   sync.Mutex
 	look int            // counts looks
@@ -123,10 +124,10 @@ func (l *listener) close() {
 }
 
 // reads notes that a source is about to be read. It returns when changes after
-// the reading will wake.
-func (l *listener) reads(ctx context.Context, s source) {
+// the reading will wake; false says that they will not.
+func (l *listener) reads(ctx context.Context, s source) bool {
 	if l.cluster == nil {
-		return
+		return false
 	}
 	l.mu.Lock()
 	if l.read == nil {
@@ -136,7 +137,9 @@ func (l *listener) reads(ctx context.Context, s source) {
 	l.mu.Unlock()
 	if !l.cluster.subscribe(ctx, l, s) {
 		l.deaf.Store(true)
+		return false
 	}
+	return true
 }
 
 // readsDocker notes that the Docker Engine is about to be read.

@@ -25,7 +25,7 @@ type clusterWatch struct {
 	users   int // engines that watch
 	ctx     context.Context
 	stop    context.CancelFunc
-	index   map[source]map[*listener]bool
+	index   map[source]*readers
 	streams map[schema.GroupVersionResource]*stream
 }
 
@@ -39,6 +39,12 @@ type stream struct {
 	changes int64 // counts what was announced
 	lists   map[string]*keptList
 	once    sync.Once
+}
+
+// Readers are who has read a source in their last look, and what it answered.
+type readers struct {
+	listeners map[*listener]bool
+	answers   map[string]*answer
 }
 
 // use keeps the watches going until release is called. While nobody uses them
@@ -69,9 +75,9 @@ func (c *clusterWatch) subscribe(ctx context.Context, l *listener, s source) boo
 		return false
 	}
 	if c.index[s] == nil {
-		c.index[s] = map[*listener]bool{}
+		c.index[s] = &readers{listeners: map[*listener]bool{}, answers: map[string]*answer{}}
 	}
-	c.index[s][l] = true
+	c.index[s].listeners[l] = true
 	st := c.streams[s.resource]
 	if st == nil {
 		st = &stream{ready: make(chan struct{})}
@@ -92,8 +98,12 @@ func (c *clusterWatch) subscribe(ctx context.Context, l *listener, s source) boo
 func (c *clusterWatch) forget(l *listener, s source) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.index[s], l)
-	if len(c.index[s]) == 0 {
+	r := c.index[s]
+	if r == nil {
+		return
+	}
+	delete(r.listeners, l)
+	if len(r.listeners) == 0 {
 		delete(c.index, s)
 	}
 }
@@ -171,7 +181,12 @@ func (c *clusterWatch) announce(gvr schema.GroupVersionResource, before, o any) 
 	c.mu.Lock()
 	c.streams[gvr].changed()
 	for _, s := range []source{{gvr, m.Namespace, m.Name}, {gvr, m.Namespace, ""}, {gvr, "", ""}} {
-		for l := range c.index[s] {
+		r := c.index[s]
+		if r == nil {
+			continue
+		}
+		r.changed()
+		for l := range r.listeners {
 			if owner := m.Labels[attendeeLabel]; s.name == "" && owner != "" && l.owner != "" && owner != l.owner {
 				continue
 			}
@@ -189,9 +204,10 @@ func (c *clusterWatch) announceAll(gvr schema.GroupVersionResource) {
 	woken := map[*listener]bool{}
 	c.mu.Lock()
 	c.streams[gvr].changed()
-	for s, ls := range c.index {
+	for s, r := range c.index {
 		if s.resource == gvr {
-			for l := range ls {
+			r.changed()
+			for l := range r.listeners {
 				woken[l] = true
 			}
 		}

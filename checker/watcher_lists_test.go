@@ -17,7 +17,7 @@ func TestSharedList(t *testing.T) {
 	ready := make(chan struct{})
 	close(ready)
 	st := &stream{ready: ready, up: true}
-	c := &clusterWatch{users: 1, index: map[source]map[*listener]bool{}, streams: map[schema.GroupVersionResource]*stream{services: st}}
+	c := &clusterWatch{users: 1, index: map[source]*readers{}, streams: map[schema.GroupVersionResource]*stream{services: st}}
 	woken := map[string]int{}
 	of := func(name string) *listener {
 		return &listener{wake: func() { woken[name]++ }, cluster: c}

@@ -16,7 +16,7 @@ func TestNamespacesOfOthers(t *testing.T) {
 	namespaces := corev1.SchemeGroupVersion.WithResource("namespaces")
 	ready := make(chan struct{})
 	close(ready)
-	c := &clusterWatch{users: 1, index: map[source]map[*listener]bool{}, streams: map[schema.GroupVersionResource]*stream{namespaces: {ready: ready, up: true}}}
+	c := &clusterWatch{users: 1, index: map[source]*readers{}, streams: map[schema.GroupVersionResource]*stream{namespaces: {ready: ready, up: true}}}
 	woken := map[string]int{}
 	for _, name := range []string{"ada", "alan", ""} {
 		l := &listener{wake: func() { woken[name]++ }, owner: name, cluster: c}
