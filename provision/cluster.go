@@ -45,7 +45,8 @@ func (s clusterState) control() string {
 	return ""
 }
 
-func (e *Environment) inspectCluster(ctx context.Context) (clusterState, error) {
+// findCluster asks Docker for the cluster's nodes; complete is not looked at.
+func (e *Environment) findCluster(ctx context.Context) (clusterState, error) {
 	var s clusterState
 	found, err := e.Docker.ContainerList(ctx, client.ContainerListOptions{All: true,
 		Filters: client.Filters{}.Add("label", kindClusterLabel+"="+e.Cluster)})
@@ -56,6 +57,15 @@ func (e *Environment) inspectCluster(ctx context.Context) (clusterState, error) 
 	for _, n := range s.nodes {
 		s.foreign = s.foreign || !onOurNetwork(n)
 		s.running = s.running && n.State == container.StateRunning
+	}
+	return s, nil
+}
+
+// inspectCluster is findCluster, and whether the cluster is complete.
+func (e *Environment) inspectCluster(ctx context.Context) (clusterState, error) {
+	s, err := e.findCluster(ctx)
+	if err != nil {
+		return s, err
 	}
 	if control := s.control(); control != "" && !s.foreign {
 		_, err := e.Docker.ContainerStatPath(ctx, control, client.ContainerStatPathOptions{Path: completeFile})

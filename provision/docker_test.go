@@ -124,7 +124,9 @@ func TestAttach(t *testing.T) {
 		e := &Environment{Docker: engine(t, c.answers), Report: Quiet{}}
 		require.NoError(t, e.Attach(t.Context()), c.name)
 		assert.Equal(t, c.want, e.Registry, c.name)
-		assert.Equal(t, "arm64", e.Arch)
+		arch, err := e.engineArch(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "arm64", arch)
 	}
 
 	gone, err := client.New(client.WithHost("unix://" + t.TempDir() + "/none.sock"))

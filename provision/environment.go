@@ -37,8 +37,8 @@ type Environment struct {
 
 	Registry string // address of the local registry on the host; set by Up and Attach
 	Gateway  string // address of the mesh's gateway on the host, or "" when the cluster has none; set by Up and Attach
-	Arch     string // of the engine, as Go names it; set by Up and Attach
 
+	arch         string // of the engine, as Go names it; kept by Up
 	nodeArch     string // of the nodes of an existing cluster
 	meshHub      string // where the nodes get Istio's images
 	metricsImage string // which image of Prometheus the nodes get
@@ -75,11 +75,14 @@ func (e *Environment) Up(ctx context.Context, course *labs.Course, own func() ([
 	if err := errors.Join(e.Mesh.Validate(), e.Metrics.Validate(), e.Existing.Validate(), e.Tenant.Validate()); err != nil {
 		return err
 	}
-	if err := e.identify(ctx); err != nil {
+	err := e.reach(ctx)
+	if err != nil {
+		return err
+	}
+	if e.arch, err = e.engineArch(ctx); err != nil {
 		return err
 	}
 	needs := e.needs(course)
-	var err error
 	switch {
 	case e.Existing == nil:
 		err = e.ensureParts(ctx, needs)
@@ -161,7 +164,7 @@ func (e *Environment) ensureParts(ctx context.Context, needs map[string]bool) er
 
 // Attach finds out what Up has made, without making anything.
 func (e *Environment) Attach(ctx context.Context) error {
-	if err := e.identify(ctx); err != nil || e.Existing != nil {
+	if err := e.reach(ctx); err != nil || e.Existing != nil {
 		return err
 	}
 	found, err := e.Docker.ContainerInspect(ctx, registryName, client.ContainerInspectOptions{})
@@ -170,37 +173,49 @@ func (e *Environment) Attach(ctx context.Context) error {
 			e.setRegistry(port)
 		}
 	}
-	if s, err := e.inspectCluster(ctx); err == nil {
+	if s, err := e.findCluster(ctx); err == nil {
 		return e.findGateway(ctx, s)
 	}
 	return nil
 }
 
-// identify asks the engine for its architecture, and an existing cluster for its nodes'.
-func (e *Environment) identify(ctx context.Context) error {
+// reach asks the engine whether it is there, and an existing cluster for its nodes.
+func (e *Environment) reach(ctx context.Context) error {
 	if e.Existing != nil {
 		e.Registry = e.Existing.Registry
-		if err := e.identifyCluster(ctx); err != nil {
+		if err := e.identifyCluster(ctx); err != nil || e.Docker == nil {
 			return err
 		}
-		if e.Arch = e.nodeArch; e.Docker == nil {
-			return nil
-		}
 	}
-	v, err := e.Docker.ServerVersion(ctx, client.ServerVersionOptions{})
-	if err != nil {
-		return hint(fmt.Errorf("%w: %w", ErrDocker, err), "run `kindlab doctor`")
+	if err := Ping(ctx, e.Docker); err != nil {
+		return hint(err, "run `kindlab doctor`")
 	}
-	e.Arch = v.Arch
 	return nil
 }
 
-// clusterArch is the architecture of the cluster's nodes.
-func (e *Environment) clusterArch() string {
-	if e.Existing != nil {
-		return e.nodeArch
+// engineArch is the architecture of the engine; without one, that of the cluster's
+// nodes. Who needs it asks: the engine asks its runtimes in turn, which takes longer
+// than all else that most commands want of it.
+func (e *Environment) engineArch(ctx context.Context) (string, error) {
+	switch {
+	case e.arch != "":
+		return e.arch, nil
+	case e.Docker == nil:
+		return e.nodeArch, nil
 	}
-	return e.Arch
+	v, err := e.Docker.ServerVersion(ctx, client.ServerVersionOptions{})
+	if err != nil {
+		return "", hint(fmt.Errorf("%w: %w", ErrDocker, err), "run `kindlab doctor`")
+	}
+	return v.Arch, nil
+}
+
+// clusterArch is the architecture of the cluster's nodes.
+func (e *Environment) clusterArch(ctx context.Context) (string, error) {
+	if e.Existing != nil {
+		return e.nodeArch, nil
+	}
+	return e.engineArch(ctx)
 }
 
 // Down removes the cluster, the attendee's Docker objects, and when no other

@@ -154,7 +154,11 @@ func helloImages(arch string) (map[string]v1.Image, error) {
 
 // pushImages puts the sample app's images into the registry.
 func (e *Environment) pushImages(ctx context.Context) (detail string, err error) {
-	images, err := helloImages(e.clusterArch())
+	arch, err := e.clusterArch(ctx)
+	if err != nil {
+		return "", err
+	}
+	images, err := helloImages(arch)
 	if err != nil {
 		return "", err
 	}

@@ -120,7 +120,7 @@ func TestPushImages(t *testing.T) {
 	srv := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	defer srv.Close()
 	r := &recorder{}
-	e := &Environment{Registry: srv.Listener.Addr().String(), Arch: built(t), Report: r}
+	e := &Environment{Registry: srv.Listener.Addr().String(), arch: built(t), Report: r}
 	detail, err := e.pushImages(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, e.Registry+"/hello: v1, v2, v3, broken", detail)

@@ -105,7 +105,7 @@ func (e *Environment) StartLab(ctx context.Context, course string, lab *labs.Lab
 
 // startLab prepares one lab; fresh is false when it was there already.
 func (e *Environment) startLab(ctx context.Context, course string, lab *labs.Lab) (fresh bool, err error) {
-	if err := e.startWork(course, lab); err != nil {
+	if err := e.startWork(ctx, course, lab); err != nil {
 		return false, err
 	}
 	if !lab.Wants("cluster") {

@@ -93,7 +93,11 @@ func (e *Environment) pushFromEngine(ctx context.Context, ref, id, as string) er
 func (e *Environment) saveImage(ctx context.Context, ref string) (file string, err error) {
 	var opts []client.ImageSaveOption
 	if apiAtLeast(e.Docker.ClientVersion(), 48) {
-		opts = append(opts, client.ImageSaveWithPlatforms(ocispec.Platform{OS: "linux", Architecture: e.Arch}))
+		arch, err := e.engineArch(ctx)
+		if err != nil {
+			return "", err
+		}
+		opts = append(opts, client.ImageSaveWithPlatforms(ocispec.Platform{OS: "linux", Architecture: arch}))
 	}
 	saved, err := e.Docker.ImageSave(ctx, []string{ref}, opts...)
 	if err != nil {

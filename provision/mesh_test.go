@@ -378,7 +378,7 @@ func TestPushFromEngine(t *testing.T) {
 	require.NoError(t, err)
 	reg := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(reg.Close)
-	e := &Environment{Docker: docker, Registry: strings.TrimPrefix(reg.URL, "http://"), Arch: "arm64", Report: Quiet{}}
+	e := &Environment{Docker: docker, Registry: strings.TrimPrefix(reg.URL, "http://"), arch: "arm64", Report: Quiet{}}
 	for _, id := range []string{"sha256:a", "sha256:a", "sha256:b"} {
 		require.NoError(t, e.pushFromEngine(t.Context(), "docker.io/istio/pilot:1.31.1", id, "istio/pilot:1.31.1"))
 	}

@@ -37,7 +37,11 @@ func (e *Environment) ensureProbe(ctx context.Context) error {
 	}
 	// By its digest: the pod may do much on its node, and whoever can write to the registry
 	// can give the tag to another image.
-	images, err := helloImages(e.clusterArch())
+	arch, err := e.clusterArch(ctx)
+	if err != nil {
+		return err
+	}
+	images, err := helloImages(arch)
 	if err != nil {
 		return err
 	}

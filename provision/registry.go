@@ -85,7 +85,11 @@ func (e *Environment) ensureRegistry(ctx context.Context) (detail string, err er
 }
 
 func (e *Environment) makeRegistry(ctx context.Context) (detail string, err error) {
-	img, err := appImage(appRegistry, e.Arch)
+	arch, err := e.engineArch(ctx)
+	if err != nil {
+		return "", err
+	}
+	img, err := appImage(appRegistry, arch)
 	if err != nil {
 		return "", err
 	}

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,7 +18,7 @@ const asideFolder = ".before-reset"
 
 // startWork makes the lab's work folder and puts the lab's files there. A file
 // that is there already stays as the learner has it.
-func (e *Environment) startWork(course string, lab *labs.Lab) error {
+func (e *Environment) startWork(ctx context.Context, course string, lab *labs.Lab) error {
 	dir := e.LabFolder(course, lab.ID)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return hint(fmt.Errorf("making the work folder: %w", err), "choose another place with --work or KINDLAB_WORK")
@@ -32,7 +33,11 @@ func (e *Environment) startWork(course string, lab *labs.Lab) error {
 		}
 	}
 	if lab.Wants("app") {
-		program, err := App(appHello, e.Arch)
+		arch, err := e.engineArch(ctx)
+		if err != nil {
+			return err
+		}
+		program, err := App(appHello, arch)
 		if err != nil {
 			return err
 		}

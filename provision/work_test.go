@@ -58,30 +58,30 @@ func TestStartWork(t *testing.T) {
 	lab := aLab(t, "")
 	dir := e.LabFolder("course", "first")
 	assert.Equal(t, filepath.Join(e.Work, "course", "first"), dir)
-	require.NoError(t, e.startWork("course", lab))
+	require.NoError(t, e.startWork(t.Context(), "course", lab))
 	assert.Equal(t, []string{"a.txt", "sub/b.yaml"}, tree(t, dir))
 	assert.Equal(t, "a of sample-lab", read(t, dir, "a.txt"))
 
 	write(t, "mine", dir, "a.txt")
 	require.NoError(t, os.Remove(filepath.Join(dir, "sub", "b.yaml")))
-	require.NoError(t, e.startWork("course", lab))
+	require.NoError(t, e.startWork(t.Context(), "course", lab))
 	assert.Equal(t, "mine", read(t, dir, "a.txt"), "the learner's file stays")
 	assert.Equal(t, "b: 1", read(t, dir, "sub", "b.yaml"), "what is gone comes back")
 	assert.Equal(t, []string{"course/first/a.txt", "course/first/sub/b.yaml"}, tree(t, e.Work), "nothing else")
 
 	write(t, "", e.Work, "file")
 	e.Work = filepath.Join(e.Work, "file")
-	err := e.startWork("course", lab)
+	err := e.startWork(t.Context(), "course", lab)
 	var h *Hinted
 	require.ErrorAs(t, err, &h)
 	assert.Contains(t, h.Hint, "--work")
 }
 
 func TestStartWorkApp(t *testing.T) {
-	e := &Environment{Work: t.TempDir(), Report: Quiet{}, Arch: "pdp11"}
-	assert.ErrorContains(t, e.startWork("course", aLab(t, "app")), "this kindlab was built without the program hello for linux/pdp11")
-	e.Arch = built(t)
-	require.NoError(t, e.startWork("course", aLab(t, "app")))
+	e := &Environment{Work: t.TempDir(), Report: Quiet{}, Docker: engine(t, map[string]string{"/_ping": "OK", "/version": `{"ApiVersion": "1.52", "Arch": "pdp11"}`})}
+	assert.ErrorContains(t, e.startWork(t.Context(), "course", aLab(t, "app")), "this kindlab was built without the program hello for linux/pdp11")
+	e.arch = built(t)
+	require.NoError(t, e.startWork(t.Context(), "course", aLab(t, "app")))
 	program := filepath.Join(e.LabFolder("course", "first"), "hello")
 	info, err := os.Stat(program)
 	require.NoError(t, err)
@@ -162,7 +162,7 @@ func TestPutAside(t *testing.T) {
 	assert.True(t, os.SameFile(before, after), "the folder itself stays")
 	assert.Equal(t, []string{"c"}, tree(t, e.LabFolder("course", "second")))
 
-	require.NoError(t, e.startWork("course", aLab(t, "")))
+	require.NoError(t, e.startWork(t.Context(), "course", aLab(t, "")))
 	assert.Equal(t, "a of sample-lab", read(t, dir, "a.txt"))
 	assert.Equal(t, "a", read(t, kept, "a.txt"))
 
