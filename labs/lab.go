@@ -26,7 +26,15 @@ type Lab struct {
 
 	course *Course
 	file   string // path of lab.md in the course
-	source string // lab.md with the front matter blanked out, values not yet in
+	// taskNeeds are the tasks that a task needs, by its id: the front matter's tasks.
+	taskNeeds map[string][]taskNeed
+	source    string // lab.md with the front matter blanked out, values not yet in
+}
+
+// A taskNeed is a task that must be solved first, and where that is written.
+type taskNeed struct {
+	name string
+	line int
 }
 
 // Needs are what a lab can ask of its environment.
@@ -105,7 +113,7 @@ type Check struct {
 	ID    string
 	That  string // a sentence that is true when the check passes
 	Hint  string
-	Needs []string   // ids of checks that must pass first
+	Needs []string   // ids of checks that must pass first; a task that was named stands for its checks
 	Holds Hold       // how long it must be true
 	Kind  string     // which kind of check, such as object or http
 	Spec  *yaml.Node // what the kind is given; its lines are those of File
@@ -139,6 +147,9 @@ func parseTemplate(c *Course, labID, text string) (*Lab, Problems) {
 		Minutes int                  `yaml:"minutes"`
 		Needs   []yaml.Node          `yaml:"needs"`
 		Values  map[string]ValueSpec `yaml:"values"`
+		Tasks   map[string]struct {
+			Needs []yaml.Node `yaml:"needs"`
+		} `yaml:"tasks"`
 	}
 	front, body, ok := splitFrontMatter(text)
 	if !ok {
@@ -164,6 +175,14 @@ func parseTemplate(c *Course, labID, text string) (*Lab, Problems) {
 	for _, more := range []struct{ need, wants string }{{"metrics", "mesh"}, {"mesh", "cluster"}, {"policies", "cluster"}, {"admin", "cluster"}} {
 		if lab.Wants(more.need) && !lab.Wants(more.wants) {
 			lab.Needs = append(lab.Needs, more.wants)
+		}
+	}
+	for name, t := range head.Tasks {
+		for _, n := range t.Needs {
+			if lab.taskNeeds == nil {
+				lab.taskNeeds = map[string][]taskNeed{}
+			}
+			lab.taskNeeds[name] = append(lab.taskNeeds[name], taskNeed{n.Value, n.Line})
 		}
 	}
 	lab.Specs = map[string]ValueSpec{}

@@ -28,7 +28,7 @@ func TestFrontMatter(t *testing.T) {
 		{"empty", "---\n---\n" + body, []string{"1: title is missing", "1: goal is missing", "1: minutes is missing: how long an attendee needs"}},
 		{"unknown key", head("mintues: 5\n"), []string{`5: unknown key "mintues"; did you mean "minutes"?`}},
 		{"unknown key, CRLF", strings.ReplaceAll("\ufeff"+head("mintues: 5\n"), "\n", "\r\n"), []string{`5: unknown key "mintues"; did you mean "minutes"?`}},
-		{"unlike any key", head("\n\nlanguage: en\n"), []string{`7: unknown key "language"; known are goal, minutes, needs, title, values`}},
+		{"unlike any key", head("\n\nlanguage: en\n"), []string{`7: unknown key "language"; known are goal, minutes, needs, tasks, title, values`}},
 		{"a key of a value", head("values:\n  n:\n    onOf: [a]\n"), []string{
 			"6: value n: set exactly one of int, oneOf, port", `7: unknown key "onOf"; did you mean "oneOf"?`}},
 		{"a key twice", head("title: U\n"), []string{`5: mapping key "title" already defined at line 2`}},

@@ -3,7 +3,9 @@ package labs
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -132,7 +134,7 @@ func (l *Lab) parse(v Values) Problems {
 		bodyFrom = after
 	}
 	section(len(src))
-	l.checkIDs(&ps)
+	l.findNeeds(&ps)
 	return ps
 }
 
@@ -275,20 +277,59 @@ func parseHold(s string) (Hold, error) {
 	return Hold{For: d}, nil
 }
 
-// checkIDs reports ids used twice, and needs that name no earlier check.
-func (l *Lab) checkIDs(ps *Problems) {
-	seen := map[string]bool{}
-	for _, c := range l.Checks() {
-		for _, need := range c.Needs {
-			if !seen[need] {
-				ps.add(l.file, c.Line, "check %s needs %q, which is no check before it", c.ID, need)
-			}
+// findNeeds reports ids used twice, and puts the checks that are meant in place of
+// what each check needs: checks before it, or all checks of a task before it. A
+// check's own task may need tasks too, in the front matter.
+func (l *Lab) findNeeds(ps *Problems) {
+	for _, name := range slices.Sorted(maps.Keys(l.taskNeeds)) {
+		if l.Task(name) == nil {
+			ps.add(l.file, l.taskNeeds[name][0].line, "tasks: %q is no task of this page", name)
 		}
-		if seen[c.ID] {
-			ps.add(l.file, c.Line, "check %s: another check has this id", c.ID)
-		}
-		seen[c.ID] = true
 	}
+	checks, tasks := map[string]bool{}, map[string]*Task{}
+	for _, t := range l.Tasks {
+		var first []string // what the task's first checks and all others need
+		for _, n := range l.taskNeeds[t.ID] {
+			before := tasks[n.name]
+			if before == nil {
+				ps.add(l.file, n.line, "task %s needs %q, which is no task before it", t.ID, n.name)
+				continue
+			}
+			first = append(first, before.checkIDs()...)
+		}
+		for _, c := range t.Checks {
+			all := slices.Clone(first)
+			for _, need := range c.Needs {
+				switch before := tasks[need]; {
+				case checks[need]:
+					all = append(all, need)
+				case before != nil:
+					all = append(all, before.checkIDs()...)
+				default:
+					ps.add(l.file, c.Line, "check %s needs %q, which is no check or task before it", c.ID, need)
+				}
+			}
+			c.Needs = nil
+			for _, need := range all {
+				if !slices.Contains(c.Needs, need) {
+					c.Needs = append(c.Needs, need)
+				}
+			}
+			if checks[c.ID] {
+				ps.add(l.file, c.Line, "check %s: another check has this id", c.ID)
+			}
+			checks[c.ID] = true
+		}
+		tasks[t.ID] = t
+	}
+}
+
+func (t *Task) checkIDs() []string {
+	var all []string
+	for _, c := range t.Checks {
+		all = append(all, c.ID)
+	}
+	return all
 }
 
 // Slug is a heading as an id: small letters and digits, '-' between words.

@@ -162,15 +162,15 @@ func TestCheck(t *testing.T) {
 		{"holds", "id: up\nthat: a\nhint: b\nx: 1\nholds: long\n", []string{"22: holds is now, once, or a duration such as 10s, not long"}},
 		{"broken", "id: up\nthat: a: b\n", []string{"19: mapping values are not allowed in this context"}},
 		{"broken at the end", "id: up\nx: [1\n", []string{"19: did not find expected ',' or ']'"}},
-		{"needs what is not there", "id: up\nthat: a\nhint: b\nneeds: [down]\nx: 1\n", []string{`17: check up needs "down", which is no check before it`}},
-		{"needs itself", "id: up\nthat: a\nhint: b\nneeds: [up]\nx: 1\n", []string{`17: check up needs "up", which is no check before it`}},
+		{"needs what is not there", "id: up\nthat: a\nhint: b\nneeds: [down]\nx: 1\n", []string{`17: check up needs "down", which is no check or task before it`}},
+		{"needs itself", "id: up\nthat: a\nhint: b\nneeds: [up]\nx: 1\n", []string{`17: check up needs "up", which is no check or task before it`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			assert.Equal(t, c.want, problems(t, front+body+"```check\n"+c.block+"```\n"))
 		})
 	}
 	t.Run("needs what comes later", func(t *testing.T) {
-		assert.Equal(t, []string{`17: check up needs "later", which is no check before it`},
+		assert.Equal(t, []string{`17: check up needs "later", which is no check or task before it`},
 			problems(t, front+body+check("up", "needs: [later]\nx: 1\n")+check("later", "x: 1\n")))
 	})
 	t.Run("an id twice", func(t *testing.T) {
@@ -250,4 +250,41 @@ func FuzzPage(f *testing.F) {
 			assert.Equal(t, lab.Tasks, own.Tasks)
 		}
 	})
+}
+
+func TestNeedsOfTasks(t *testing.T) {
+	head := func(tasks string) string {
+		return strings.Replace(front, "---\ntitle", "---\n"+tasks+"title", 1)
+	}
+	page := body + check("up", "x: 1\n") + check("fast", "needs: [up]\nx: 1\n") +
+		"\n## Change it\n\n" + check("changed", "needs: [run-it]\nx: 1\n") +
+		"\n## Look back\n\n" + check("seen", "needs: [changed]\nx: 1\n") + check("told", "x: 1\n")
+	needs := func(l *Lab) map[string][]string {
+		out := map[string][]string{}
+		for _, c := range l.Checks() {
+			out[c.ID] = c.Needs
+		}
+		return out
+	}
+	l := load(t, front+page)
+	assert.Equal(t, map[string][]string{"up": nil, "fast": {"up"}, "changed": {"up", "fast"}, "seen": {"changed"}, "told": nil}, needs(l),
+		"a check may need all of a task")
+
+	l = load(t, head("tasks: {look-back: {needs: [run-it, change-it]}}\n")+page)
+	want := map[string][]string{"up": nil, "fast": {"up"}, "changed": {"up", "fast"}, "seen": {"up", "fast", "changed"}, "told": {"up", "fast", "changed"}}
+	assert.Equal(t, want, needs(l), "so may a task")
+	own, err := l.For(l.Values)
+	require.NoError(t, err)
+	assert.Equal(t, want, needs(own))
+
+	assert.Equal(t, []string{`2: task change-it needs "look-back", which is no task before it`},
+		problems(t, head("tasks: {change-it: {needs: [look-back]}}\n")+page))
+	assert.Equal(t, []string{`2: task change-it needs "change-it", which is no task before it`},
+		problems(t, head("tasks: {change-it: {needs: [change-it]}}\n")+page))
+	assert.Equal(t, []string{`2: task change-it needs "up", which is no task before it`},
+		problems(t, head("tasks: {change-it: {needs: [up]}}\n")+page))
+	assert.Equal(t, []string{`2: tasks: "chnage-it" is no task of this page`},
+		problems(t, head("tasks: {chnage-it: {needs: [run-it]}}\n")+page))
+	assert.Equal(t, []string{`3: unknown key "need"; did you mean "needs"?`},
+		problems(t, head("tasks:\n  change-it: {need: [run-it]}\n")+page))
 }
