@@ -85,7 +85,8 @@ func TestHouse(t *testing.T) {
 func TestNobodyImportsCommands(t *testing.T) {
 	for file, imported := range imports(t) {
 		for _, p := range imported {
-			assert.False(t, strings.HasPrefix(p, module+"/cmd/"), "%s imports %s", file, p)
+			own := strings.HasPrefix(p, module+"/"+path.Dir(file)+"/") // a part of the command itself
+			assert.True(t, own || !strings.HasPrefix(p, module+"/cmd/"), "%s imports %s", file, p)
 		}
 	}
 }

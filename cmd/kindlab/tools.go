@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	_ "github.com/kindlab/kindlab/cmd/kindlab/english" // before kubectl
 	"github.com/spf13/cobra"
 	helmcmd "helm.sh/helm/v4/pkg/cmd"
 	helmkube "helm.sh/helm/v4/pkg/kube"
