@@ -27,11 +27,14 @@ func newReading(next http.RoundTripper) http.RoundTripper {
 // RoundTrip implements [http.RoundTripper].
 func (r *reading) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
+	l := listenerOf(ctx)
 	if s, ok := sourceOf(req.URL.Path); ok && req.Method == http.MethodGet {
 		fact(ctx, "read %s", s)
-		if l := listenerOf(ctx); l != nil && l.reads(ctx, s) && !l.fresh {
+		if l != nil && l.reads(ctx, s) && !l.fresh && !l.wrote.Load() {
 			return l.cluster.answered(req, s, r.send)
 		}
+	} else if l != nil && req.Method != http.MethodGet {
+		l.wrote.Store(true)
 	}
 	return r.send(req)
 }

@@ -43,13 +43,20 @@ func (s *server) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // asking is a cluster whose pods are watched, and what reads it for a listener.
 func asking(s *server) (c *clusterWatch, st *stream, read func(ctx context.Context, l *listener, path string) (string, error)) {
+	c, st, send := sending(s)
+	return c, st, func(ctx context.Context, l *listener, path string) (string, error) {
+		return send(ctx, l, http.MethodGet, path)
+	}
+}
+
+func sending(s *server) (c *clusterWatch, st *stream, send func(ctx context.Context, l *listener, method, path string) (string, error)) {
 	ready := make(chan struct{})
 	close(ready)
 	st = &stream{ready: ready, up: true}
 	c = &clusterWatch{users: 1, index: map[source]*readers{}, streams: map[schema.GroupVersionResource]*stream{corev1.SchemeGroupVersion.WithResource("pods"): st}}
 	r := newReading(s)
-	return c, st, func(ctx context.Context, l *listener, path string) (string, error) {
-		req, err := http.NewRequestWithContext(withListener(ctx, l), http.MethodGet, "http://cluster"+path, nil)
+	return c, st, func(ctx context.Context, l *listener, method, path string) (string, error) {
+		req, err := http.NewRequestWithContext(withListener(ctx, l), method, "http://cluster"+path, nil)
 		if err != nil {
 			return "", err
 		}
@@ -134,6 +141,28 @@ func TestAnswersThatAreNotGivenAgain(t *testing.T) {
 		require.NoError(t, err)
 	}
 	assert.Equal(t, int32(1), s.asked.Load(), "that there is none is an answer")
+}
+
+func TestWhoHasChangedSomethingReadsAnew(t *testing.T) {
+	s := &server{status: http.StatusOK, says: "one"}
+	c, _, send := sending(s)
+	l := &listener{wake: func() {}, cluster: c}
+	do := func(method string) {
+		_, err := send(t.Context(), l, method, aPod)
+		require.NoError(t, err)
+	}
+	l.begin()
+	do(http.MethodGet)
+	do(http.MethodGet)
+	assert.Equal(t, int32(1), s.asked.Load())
+	do(http.MethodDelete)
+	do(http.MethodGet)
+	do(http.MethodGet)
+	assert.Equal(t, int32(4), s.asked.Load(), "the events of the change may be under way")
+	l.end()
+	l.begin()
+	do(http.MethodGet)
+	assert.Equal(t, int32(4), s.asked.Load())
 }
 
 func TestAnswerUnderWay(t *testing.T) {

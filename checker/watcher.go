@@ -87,6 +87,7 @@ type listener struct {
 	docker  *dockerWatch
 
 	fresh bool        // every look reads anew, also what nothing was announced of
+	wrote atomic.Bool // this look has changed something, and reads anew what comes of it
 	deaf  atomic.Bool // something that was read is not announced
 
 	mu   sync.Mutex
@@ -100,6 +101,7 @@ func (l *listener) begin() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.look++
+	l.wrote.Store(false)
 	l.deaf.Store(false)
 }
 
