@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/kindlab/kindlab/labs"
 	"github.com/stretchr/testify/assert"
@@ -77,6 +78,29 @@ func TestRunSaysTheLastLine(t *testing.T) {
 	assert.ErrorIs(t, err, errUnreachable)
 }
 
+func TestRunReadsItsFile(t *testing.T) {
+	c, err := labs.Load(fstest.MapFS{
+		"course.yaml": {Data: []byte("title: T\ngoal: G\nlabs: [one]\n")},
+		"one/lab.md": {Data: []byte("---\ntitle: T\ngoal: G\nminutes: 1\nneeds: []\n---\n# T\n\n## Do\n```check\nid: it\nthat: it is so\nhint: look\nrun: {file: check/it.sh}\n```\n" +
+			"```check\nid: blank\nthat: it is so\nhint: look\nrun:\n  file: check/blank.sh\n```\n```check\nid: none\nthat: it is so\nhint: look\nrun:\n  file: check/none.sh\n```\n")},
+		"one/check/it.sh":    {Data: []byte("echo @{lab}; exit 1\n")},
+		"one/check/blank.sh": {Data: []byte("\n")},
+	}, "course")
+	require.NoError(t, err)
+	assert.Equal(t, labs.Problems{
+		{File: "one/lab.md", Line: 21, Text: "check blank: run: file: check/blank.sh is empty"},
+		{File: "one/lab.md", Line: 28, Text: "check none: run: file: there is no one/check/none.sh"},
+	}, Lint(c))
+	lab, err := c.Lab("one").For(labs.Values{"lab": "one"})
+	require.NoError(t, err)
+	k, err := decode(lab.Checks()[0])
+	require.NoError(t, err)
+	ran := ""
+	_, err = k.look(t.Context(), &Target{Shell: func(_ context.Context, script string) (string, int, error) { ran = script; return "", 0, nil }})
+	require.NoError(t, err)
+	assert.Equal(t, "echo one; exit 1\n", ran)
+}
+
 func TestKindsRefuseWhatProvesNothing(t *testing.T) {
 	for spec, says := range map[string]string{
 		"answer: {question: Q}":                                               "say what is right",
@@ -86,6 +110,11 @@ func TestKindsRefuseWhatProvesNothing(t *testing.T) {
 		"answer: {question: Q, matches: '('}":                                 "matches",
 		"run: {script: ' '}":                                                  "script is missing",
 		"run: {script: x, timeout: 5m}":                                       "at most 25s",
+		"run: {timeout: 5s}":                                                  "script is missing",
+		"run: {script: x, file: check/x.sh}":                                  "say either script or file",
+		"run: {file: check/x.sh}":                                             "there is no one/check/x.sh",
+		"run: {file: ../two/x.sh}":                                            "../two/x.sh is no path inside the lab's folder",
+		"run: {file: /etc/passwd}":                                            "/etc/passwd is no path inside the lab's folder",
 		"access: {who: {user: a}, denied: [{verbs: [get], resource: pods}]}":  "allowed is missing",
 		"access: {who: {}, allowed: [{verbs: [get], resource: pods}]}":        "say a serviceAccount",
 		"access: {who: {user: a}, allowed: [{verbs: [get], resource: Pod}]}":  "not one such as pods",

@@ -124,7 +124,7 @@ func allKinds() []entry {
   script: |
     grep -q '^FROM scratch' Dockerfile || { echo "the Dockerfile has no stage FROM scratch"; exit 1; }
   timeout: 5s
-`, "The way out where no other kind fits. The script runs by sh in the lab's work folder with the environment of the lab's shell, and with all it started it is ended at the timeout. Any end but 0 and 1 makes the check unknown: nothing is said about the learner. It must leave no trace."},
+`, "The way out where no other kind fits. A script of more than a few lines stands better in a file of the lab's folder: `file: check/stages.sh`. It may hold values, such as @{ns}. The script runs by sh in the lab's work folder with the environment of the lab's shell, and with all it started it is ended at the timeout. Any end but 0 and 1 makes the check unknown: nothing is said about the learner. It must leave no trace."},
 		{"traffic", func() kind { return &trafficCheck{} },
 			"Answers are shared out as wanted.", "cluster", `traffic:
   url: http://web/
