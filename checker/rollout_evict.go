@@ -71,7 +71,7 @@ func (c *rolloutCheck) evictOne(ctx context.Context, k *kube, t *Target, m *repl
 	case err != nil:
 		return short, err
 	case pod == nil:
-		return c.notWhole(ctx, k, t, m.d), nil
+		return notWhole(ctx, k, t, m.d), nil
 	}
 	if says != "" {
 		m.kept = true
@@ -93,11 +93,11 @@ func (c *rolloutCheck) evictOne(ctx context.Context, k *kube, t *Target, m *repl
 	case !gone:
 		return labs.Finding{Because: fmt.Sprintf("pod %s has not ended %s after its eviction", pod.Name, seconds(leaveTime)), Look: "`kubectl get pods`"}, nil
 	}
-	return c.notWhole(ctx, k, t, m.d), nil
+	return notWhole(ctx, k, t, m.d), nil
 }
 
 // notWhole is the finding for a Deployment that does not get complete again.
-func (c *rolloutCheck) notWhole(ctx context.Context, k *kube, t *Target, d *appsv1.Deployment) labs.Finding {
+func notWhole(ctx context.Context, k *kube, t *Target, d *appsv1.Deployment) labs.Finding {
 	f := whyNotReady(ctx, k, t, "Deployment", d.Namespace, d.Name)
 	f.Because = cmp.Or(f.Because, fmt.Sprintf("Deployment %s does not get complete again", d.Name))
 	return f

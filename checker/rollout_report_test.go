@@ -81,7 +81,7 @@ func TestRolloutJudgesAReport(t *testing.T) {
 		{"too few", ", answers: 101", report(100, 100, 0, both), "expected at least 101 answers, got 100"},
 		{"the other order", "", report(9, 9, 0, `,"versions":["v2","v1"]`), "expected answers from v1, then v2, got v2, then v1"},
 		{"one more", "", report(9, 9, 0, `,"versions":["v1","v3","v2"]`), "expected answers from v1, then v2, got v1, then v3, then v2"},
-		{"none yet", "", report(0, 0, 0, `,"waiting":true,"versions":[]`), "expected at least 1 answers, got 0\nexpected answers from v1, then v2, got none"},
+		{"none yet", "", report(0, 0, 0, `,"waiting":true,"versions":[]`), "expected answers, got none\nexpected answers from v1, then v2, got none"},
 		{"the share", ", share: 20", report(100, 100, 0, both), ""},
 		{"too small a share", ", share: 21", report(100, 100, 0, both), "expected at least 21 % of the answers from v2, got 20 of 100"},
 		{"others besides, with a share", ", share: 5", report(9, 9, 0, `,"versions":["v0","v1","v2"],"byVersion":{"v2":2}`), ""},

@@ -66,7 +66,10 @@ func (c *rolloutCheck) expected(d *appsv1.Deployment) string {
 // unlike says what is otherwise than wanted. Which versions answered, and how often, is
 // known when it is over.
 func (c *rolloutCheck) unlike(ctx context.Context, expected string, n tally, over bool, why func() labs.Finding) []labs.Finding {
-	fact(ctx, "%s; versions %s", n, clip(strings.Join(n.versions, ", "), 120))
+	fact(ctx, "%s", n)
+	if len(n.versions) > 0 {
+		fact(ctx, "answers from versions %s", clip(strings.Join(n.versions, ", "), 120))
+	}
 	for _, kind := range slices.Sorted(maps.Keys(n.kinds)) {
 		fact(ctx, "lost for the reason %s: %d", clip(kind, 20), n.kinds[kind])
 	}
@@ -77,8 +80,11 @@ func (c *rolloutCheck) unlike(ctx context.Context, expected string, n tally, ove
 	if !over {
 		return out
 	}
-	if least := max(c.Answers, 1); n.ok < least {
-		out = append(out, labs.Finding{Expected: fmt.Sprintf("at least %d answers", least), Got: fmt.Sprint(n.ok)})
+	switch {
+	case n.ok == 0:
+		out = append(out, labs.Finding{Expected: "answers", Got: "none"})
+	case n.ok < c.Answers:
+		out = append(out, labs.Finding{Expected: fmt.Sprintf("at least %d answers", c.Answers), Got: fmt.Sprint(n.ok)})
 	}
 	if len(c.Versions) > 0 && !c.inOrder(n.versions) {
 		out = append(out, labs.Finding{Expected: "answers from " + strings.Join(c.Versions, ", then "), Got: whenEmptyIs(clip(strings.Join(n.versions, ", then "), 160), "none")})
