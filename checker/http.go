@@ -187,27 +187,35 @@ const answerSays = "the answer says: "
 func (c *httpCheck) unannounced() bool { return true }
 
 func (c *httpCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error) {
+	answers, f, err := c.answered(ctx, t)
+	if err != nil || len(f) > 0 {
+		return f, err
+	}
+	return c.disappointed(ctx, answers)
+}
+
+// answered sends the requests. The finding says why one has no answer, or one with another status.
+func (c *httpCheck) answered(ctx context.Context, t *Target) (answers []httpAnswer, f []labs.Finding, err error) {
 	u, err := c.parse()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	ask, from, fs, err := c.sender(ctx, t)
-	if err != nil || len(fs) > 0 {
-		return fs, err
+	ask, from, f, err := c.sender(ctx, t)
+	if err != nil || len(f) > 0 {
+		return nil, f, err
 	}
-	answers, err := ask(ctx, t, u)
-	if err != nil {
-		return nil, err
+	if answers, err = ask(ctx, t, u); err != nil {
+		return nil, nil, err
 	}
 	if f := c.unlike(ctx, t, u, from, answers); f != (labs.Finding{}) {
 		if !c.From.inCluster() && answers[len(answers)-1].Error != "" {
 			if err := reachable(ctx, t); err != nil {
-				return nil, err // nothing could answer: that is not the learner's doing
+				return nil, nil, err // nothing could answer: that is not the learner's doing
 			}
 		}
-		return []labs.Finding{f}, nil
+		return nil, []labs.Finding{f}, nil
 	}
-	return c.disappointed(ctx, answers)
+	return answers, nil, nil
 }
 
 // A sender sends a check's requests.

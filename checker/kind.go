@@ -34,6 +34,11 @@ type needer interface{ needs() string }
 // A named kind is told the id of its check.
 type named interface{ named(id string) }
 
+// A reader is a kind that may be written in a file of its check's lab.
+type reader interface {
+	read(file func(name string) (string, error)) error
+}
+
 // find is the entry of a kind's name.
 func find(name string) (entry, bool) {
 	for _, e := range allKinds() {
@@ -70,7 +75,11 @@ func decode(c *labs.Check) (kind, error) {
 	if n, ok := k.(named); ok {
 		n.named(c.ID)
 	}
-	if err := k.validate(); err != nil {
+	err := k.validate()
+	if r, ok := k.(reader); ok && err == nil {
+		err = r.read(c.ReadFile)
+	}
+	if err != nil {
 		return nil, labs.LineError{Line: c.Spec.Line, Text: c.Kind + ": " + err.Error()}
 	}
 	return k, nil

@@ -113,18 +113,18 @@ func allKinds() []entry {
   ready: true
 `, "The last revision must be deployed. Fields that are not given are not looked at."},
 		{"rollout", func() kind { return &rolloutCheck{} },
-			"While a Deployment was updated, requests to it were answered.", "cluster", `rollout:
+			"While the pods of a Deployment were replaced, requests to it were answered.", "cluster", `rollout:
   deployment: api
-  url: http://api/
-  by: json.version
+  report: http://watcher/report
+  answers: 50
   versions: [v1, v2]
-`, "Requests are sent all the time while the page is open or the check is watched, and the last change that began and ended in that time is judged. A request is lost when it gets no answer, or one from 500 on. Use it with `holds: once`."},
+`, "A request is lost when it gets no answer, or one from 500 on. Use it with `holds: once`. There are three ways to know. With report a program asks all the time and counts, and this check reads its report: that is judged when the Deployment is complete and its old pods are gone, and the program must count anew before the update. With url requests are sent all the time while the page is open or the check is watched, and the last update that began and ended in that time is judged; by makes a version of an answer, such as json.version. With url and replaces the check evicts as many pods itself while it sends requests, through the eviction API, so that a PodDisruptionBudget may refuse it; one look takes 30 s and up to 90 s a pod. What was seen counts until the Deployment or the Service of the url is changed, or a budget that kept a pod: no pod is evicted twice for the same. Let such a check need those that must pass before anything is evicted. Nothing that was written is changed."},
 		{"run", func() kind { return &runCheck{} },
 			"A script in the work folder ends with 0.", "", `run:
   script: |
     grep -q '^FROM scratch' Dockerfile || { echo "the Dockerfile has no stage FROM scratch"; exit 1; }
   timeout: 5s
-`, "The way out where no other kind fits. The script runs by sh in the lab's work folder with the environment of the lab's shell, and with all it started it is ended at the timeout. Any end but 0 and 1 makes the check unknown: nothing is said about the learner. It must leave no trace."},
+`, "The way out where no other kind fits. A script of more than a few lines stands better in a file of the lab's folder: `file: check/stages.sh`. It may hold values, such as @{ns}. The script runs by sh in the lab's work folder with the environment of the lab's shell, and with all it started it is ended at the timeout. Any end but 0 and 1 makes the check unknown: nothing is said about the learner. It must leave no trace."},
 		{"traffic", func() kind { return &trafficCheck{} },
 			"Answers are shared out as wanted.", "cluster", `traffic:
   url: http://web/

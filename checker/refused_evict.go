@@ -51,11 +51,15 @@ func tryEviction(ctx context.Context, k *kube, t *Target, p podRef) (pod *corev1
 		return nil, "", found, err
 	}
 	pod = &pods[0]
-	err = k.typed.PolicyV1().Evictions(t.Namespace).Evict(ctx, &policyv1.Eviction{
-		ObjectMeta:    metav1.ObjectMeta{Name: pod.Name, Namespace: t.Namespace},
-		DeleteOptions: &metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}}})
-	says, err = refusal("trying to evict pod "+pod.Name, err)
+	says, err = evict(ctx, k, pod, metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}})
 	return pod, says, nil, err
+}
+
+// evict evicts a pod. says is the cluster's reason for refusing it, or "".
+func evict(ctx context.Context, k *kube, pod *corev1.Pod, how metav1.DeleteOptions) (says string, err error) {
+	err = k.typed.PolicyV1().Evictions(pod.Namespace).Evict(ctx, &policyv1.Eviction{
+		ObjectMeta: metav1.ObjectMeta{Name: pod.Name, Namespace: pod.Namespace}, DeleteOptions: &how})
+	return refusal("evicting pod "+pod.Name, err)
 }
 
 // shortOfPods is the finding when a budget of the pod has fewer healthy pods than

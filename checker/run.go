@@ -16,8 +16,11 @@ import (
 // nothing about the learner: the check is unknown. It is the way out where no
 // other kind fits; the script must leave no trace.
 type runCheck struct {
-	Script  string        `yaml:"script" doc:"For sh. It ends with 0 when all is well, with 1 when the learner has something to mend, and then its last line says what." required:"true"`
+	Script  string        `yaml:"script" doc:"For sh. It ends with 0 when all is well, with 1 when the learner has something to mend, and then its last line says what."`
+	File    string        `yaml:"file" doc:"Instead of script: a file in the lab's folder that holds it, such as check/ports.sh."`
 	Timeout time.Duration `yaml:"timeout" doc:"Such as 5s; 10s when it is not given, at most 25s."`
+
+	text string // of the script, wherever it is written
 }
 
 // A Shell runs a script for sh in the work folder and returns what it printed and
@@ -30,11 +33,28 @@ const (
 )
 
 func (c *runCheck) validate() error {
-	if strings.TrimSpace(c.Script) == "" {
+	switch script := strings.TrimSpace(c.Script); {
+	case script == "" && c.File == "":
 		return errors.New("script is missing")
+	case script != "" && c.File != "":
+		return errors.New("say either script or file")
 	}
 	if c.Timeout < 0 || c.Timeout > runMost {
 		return fmt.Errorf("timeout %s: use at most %s", c.Timeout, runMost)
+	}
+	return nil
+}
+
+// read reads the script's file, when it has one.
+func (c *runCheck) read(file func(name string) (string, error)) (err error) {
+	if c.text = c.Script; c.File == "" {
+		return nil
+	}
+	if c.text, err = file(c.File); err != nil {
+		return fmt.Errorf("file: %w", err)
+	}
+	if strings.TrimSpace(c.text) == "" {
+		return fmt.Errorf("file: %s is empty", c.File)
 	}
 	return nil
 }
@@ -52,7 +72,7 @@ func (c *runCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	out, code, err := t.Shell(ctx, c.Script)
+	out, code, err := t.Shell(ctx, c.text)
 	last := lastLine(out)
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):

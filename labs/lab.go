@@ -119,6 +119,8 @@ type Check struct {
 	Spec  *yaml.Node // what the kind is given; its lines are those of File
 	File  string     // where the check is written
 	Line  int        // the line its block begins on
+
+	lab *Lab
 }
 
 // Hold says how long a check must be true.

@@ -116,6 +116,30 @@ func TestLabFiles(t *testing.T) {
 	assert.Empty(t, bare.NearMisses("up"))
 }
 
+func TestCheckReadsFilesOfItsLab(t *testing.T) {
+	template := load(t, front+body+check("up", "cel: x\n"), "first/check/ports.sh", "grep @{ns} file", "second/secret.sh", "x", "course.sh", "x")
+	own, err := template.For(Values{"ns": "me-first", "registry": "localhost:5001"})
+	require.NoError(t, err)
+	for lab, want := range map[*Lab]string{template: "grep sample-ns file", own: "grep me-first file"} {
+		text, err := lab.Checks()[0].ReadFile("check/ports.sh")
+		require.NoError(t, err)
+		assert.Equal(t, want, text)
+	}
+	c := own.Checks()[0]
+	for name, says := range map[string]string{
+		"check/prots.sh":        "there is no first/check/prots.sh",
+		"check":                 "reading first/check: ",
+		"../second/secret.sh":   "../second/secret.sh is no path inside the lab's folder",
+		"check/../../course.sh": "is no path inside", "/etc/passwd": "is no path inside", `..\course.sh`: "is no path inside", "C:/x": "is no path inside",
+		"": "is no path inside", ".": "is no path inside",
+	} {
+		_, err := c.ReadFile(name)
+		assert.ErrorContains(t, err, says, name)
+	}
+	_, err = (&Check{}).ReadFile("check/ports.sh")
+	assert.EqualError(t, err, "there is no check/ports.sh")
+}
+
 func TestLint(t *testing.T) {
 	solid := check("up", "cel: x\n")
 	miss := []string{"first/wrong/up-not.sh", "false"}

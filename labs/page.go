@@ -1,9 +1,11 @@
 package labs
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -77,7 +79,7 @@ func ParseBlockInfo(info string) (b BlockInfo, wrong string) {
 			}
 			b.Timeout = d
 		case key == "file" && b.Kind == Sample:
-			if !fs.ValidPath(value) || value == "." || strings.ContainsAny(value, `\:`) {
+			if !insideFolder(value) {
 				return b, "file wants a path inside the work folder, not " + value
 			}
 			b.Kind, b.File = SaveAs, value
@@ -86,6 +88,11 @@ func ParseBlockInfo(info string) (b BlockInfo, wrong string) {
 		}
 	}
 	return b, ""
+}
+
+// insideFolder reports whether a name is that of a file in a folder or below it, on every system.
+func insideFolder(name string) bool {
+	return fs.ValidPath(name) && name != "." && !strings.ContainsAny(name, `\:`)
 }
 
 // parse fills Title, Intro and Tasks from the page with the values v.
@@ -210,7 +217,7 @@ func (l *Lab) check(b Block, ps *Problems) *Check {
 		ps.add(l.file, b.Line, "a check is a map: id, that, hint, and one kind such as object")
 		return nil
 	}
-	c := &Check{File: l.file, Line: b.Line}
+	c := &Check{File: l.file, Line: b.Line, lab: l}
 	fail := func(n *yaml.Node, format string, args ...any) { ps.add(l.file, n.Line, format, args...) }
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -261,6 +268,26 @@ func (l *Lab) check(b Block, ps *Problems) *Check {
 		}
 	}
 	return c
+}
+
+// ReadFile is a file in the folder of the check's lab, with the attendee's values. The name
+// is that of a path inside the folder, such as check/ports.sh.
+func (c *Check) ReadFile(name string) (string, error) {
+	if !insideFolder(name) {
+		return "", fmt.Errorf("%s is no path inside the lab's folder", name)
+	}
+	if c.lab == nil {
+		return "", fmt.Errorf("there is no %s", name)
+	}
+	p := path.Join(c.lab.ID, name)
+	data, err := fs.ReadFile(c.lab.course.fsys, p)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("there is no %s", p)
+	case err != nil:
+		return "", fmt.Errorf("reading %s: %w", p, err)
+	}
+	return c.lab.Values.Expand(string(data)), nil
 }
 
 func parseHold(s string) (Hold, error) {
