@@ -225,13 +225,13 @@ func TestBrokenContainers(t *testing.T) {
 		w.start("--name", web, teal, "/app", "fail")
 		w.until(web, "exited")
 		w.is(check(), "expected container NAME-web to run, got exit code 3",
-			"because its last log line is: cannot find the greeting", "look at `docker logs NAME-web`")
+			"because its log says: cannot find the greeting", "look at `docker logs NAME-web`")
 		w.gone(web)
 		w.start("--name", web, "--restart", "always", teal, "/app", "fail")
 		w.until(web, "restarting")
 		for range 8 { // some of these are in a moment in which it runs
 			w.is(check(), "expected container NAME-web to run, got one that ends and starts again and again, last with exit code 3",
-				"because its last log line is: cannot find the greeting", "look at `docker logs NAME-web`")
+				"because its log says: cannot find the greeting", "look at `docker logs NAME-web`")
 			time.Sleep(150 * time.Millisecond)
 		}
 		w.gone(web)
@@ -310,7 +310,7 @@ func TestBrokenContainers(t *testing.T) {
 		w.start("--name", w.name+"-first", "-p", h+":3000", teal)
 		w.start("--name", web, "-p", h+":3000", teal)
 		w.is(c, "expected container NAME-web to run, got a container that never started",
-			"because host port "+h+" is taken by another container", "nearest: container NAME-first publishes it", inspect)
+			"because host port "+h+" is taken: container NAME-first publishes it", inspect)
 		w.gone(web)
 		w.gone(w.name + "-first")
 		l, err := net.Listen("tcp", "0.0.0.0:"+h)
@@ -388,5 +388,5 @@ func TestHostPortSilent(t *testing.T) {
 
 	w.start("--name", web, "-p", h+":3000", teal, "/app", "fail")
 	w.until(web, "exited")
-	is("because container NAME-web should publish this port and does not run (exit code 3): its last log line is: cannot find the greeting", logs)
+	is("because container NAME-web should publish this port and does not run (exit code 3): its log says: cannot find the greeting", logs)
 }
