@@ -219,7 +219,7 @@ var runOption = regexp.MustCompile(`^(?:` + strings.Join([]string{
 }, "|") + `)(?: |$)`)
 
 // optionAfterImage says that an option of `docker run` stands after the image's name, where
-// it is an argument of the program; "" when it is not so. own is the image's command.
+// it is an argument of the program, or the program itself; "" when it is not so. own is the image's command.
 func optionAfterImage(ctr *container.InspectResponse, own []string) string {
 	args := ctr.Config.Cmd
 	if len(args) == 0 || slices.Contains(own, args[0]) {
@@ -228,6 +228,9 @@ func optionAfterImage(ctr *container.InspectResponse, own []string) string {
 	option := strings.TrimSpace(runOption.FindString(strings.Join(args, " ")))
 	if option == "" {
 		return ""
+	}
+	if len(ctr.Config.Entrypoint) == 0 {
+		return fmt.Sprintf("%s stands after the image's name, so it was taken for the command to run and not for an option of `docker run`", clip(option, 80))
 	}
 	return fmt.Sprintf("%s stands after the image's name, so it went to the program and not to `docker run`", clip(option, 80))
 }

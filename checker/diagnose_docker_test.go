@@ -30,9 +30,12 @@ func TestOptionAfterImage(t *testing.T) {
 	}
 	for name, tt := range tests {
 		c := box(container.State{Status: "exited", ExitCode: 2})
-		c.Config.Cmd = tt.args
+		c.Config.Entrypoint, c.Config.Cmd = []string{"/app"}, tt.args
 		assert.Equal(t, tt.want, optionAfterImage(c, tt.own), name)
 	}
+	c := box(container.State{Status: "created"})
+	c.Config.Cmd = []string{"-e", "COLOUR=plum"}
+	assert.Contains(t, optionAfterImage(c, nil), "-e COLOUR=plum stands after the image's name, so it was taken for the command to run")
 }
 
 func TestLeftBehind(t *testing.T) {

@@ -174,12 +174,17 @@ func (d *docker) platform(ctx context.Context) string {
 	return v.Os + "/" + v.Arch
 }
 
-// log is the end of what a container has written; "" when it has written nothing, or the
-// log cannot be read.
+// log is the end of what a container has written since it started the last time; "" when
+// that is nothing, or the log cannot be read.
 func (d *docker) log(ctx context.Context, c *container.InspectResponse) string {
 	ctx, cancel := context.WithTimeout(ctx, engineTime)
 	defer cancel()
-	r, err := d.api.ContainerLogs(ctx, c.ID, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(logLines)})
+	options := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(logLines)}
+	if started, err := time.Parse(time.RFC3339Nano, c.State.StartedAt); err == nil && started.Year() > 1 {
+		// What the engine itself writes of a start may be a little older.
+		options.Since = started.Add(-time.Second).Format(time.RFC3339Nano)
+	}
+	r, err := d.api.ContainerLogs(ctx, c.ID, options)
 	if err != nil {
 		return ""
 	}

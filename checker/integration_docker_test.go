@@ -241,7 +241,7 @@ func TestBrokenContainers(t *testing.T) {
 		w.gone(web)
 		w.start("--name", web, teal, "-e", "COLOUR=plum")
 		w.is(check(), "expected container NAME-web to run, got a container that never started",
-			"because what comes after the image's name is the command to run: put -e before the image's name", inspect)
+			"because -e COLOUR=plum stands after the image's name, so it was taken for the command to run and not for an option of `docker run`", inspect)
 		w.gone(web)
 		w.start("--name", web, teal)
 		w.run("docker", "pause", web)
@@ -249,7 +249,7 @@ func TestBrokenContainers(t *testing.T) {
 		w.run("docker", "unpause", web)
 		w.run("docker", "kill", web)
 		w.is(check(), "expected container NAME-web to run, got exit code 137",
-			"because signal 9 ended it, which is what `docker stop` and `docker kill` send", "look at `docker start NAME-web`")
+			"because it was killed (`docker kill`)", "look at `docker start NAME-web`")
 		w.gone(web)
 		w.start("--name", web, "--memory", "20m", "--memory-swap", "20m", teal, "/app", "hog")
 		w.until(web, "exited")
@@ -279,7 +279,7 @@ func TestBrokenContainers(t *testing.T) {
 		w.until(web, "exited")
 		found, err = (&containerCheck{Name: web}).look(context.Background(), w.target)
 		require.NoError(t, err)
-		assert.Contains(t, strings.Join(linesOf(found), "\n"), "not the loader or interpreter")
+		assert.Contains(t, strings.Join(linesOf(found), "\n"), "/script is there, but not /bin/sh, with which its first line says to run it")
 		w.gone(web)
 	})
 	t.Run("ports", func(t *testing.T) {
@@ -337,7 +337,7 @@ func TestBrokenContainers(t *testing.T) {
 		w.gone(web)
 		w.build(":plum", `CMD ["/app"]`)
 		w.start("--name", web, w.name+":plum")
-		w.is(check(), "expected NAME-web to run NAME:teal, got NAME:plum", "because a container keeps the image that it was made from", again)
+		w.is(check(), "expected NAME-web to run NAME:teal, got NAME:plum", "because it was made from NAME:plum, and a container keeps the image that it was made from", again)
 		w.gone(web)
 	})
 }
