@@ -130,7 +130,7 @@ func TestChartFindings(t *testing.T) {
 		"no Chart.yaml": {
 			change: func(f map[string]string) { f["chart.yml"] = f["Chart.yaml"]; delete(f, "Chart.yaml") },
 			want: []string{"expected file hello/Chart.yaml, got no such file",
-				"because a folder is a chart by its Chart.yaml", "nearest: there is hello/chart.yml", "look at `ls hello`"},
+				"because folder hello has no Chart.yaml, which makes a folder a chart", "nearest: there is hello/chart.yml", "look at `ls hello`"},
 		},
 		"Chart.yaml is no YAML": {
 			change: replace("Chart.yaml", "name: hello", "name hello"),
@@ -204,7 +204,7 @@ func TestChartFindings(t *testing.T) {
 		"near value": {
 			change: replace("templates/deployment.yaml", "{{ .Values.replicas }}", "{{ .Values.replica | default 1 }}"),
 			want: []string{"expected spec.replicas 3 in Deployment hello, got 1",
-				"because templates/deployment.yaml does not use .Values.replicas", "nearest: it uses .Values.replica",
+				"because templates/deployment.yaml uses .Values.replica, which nothing sets, and not .Values.replicas",
 				"look at hello/templates/deployment.yaml"},
 		},
 		"hard-coded tag": {
@@ -226,6 +226,23 @@ func TestChartFindings(t *testing.T) {
 			spec:   "{path: hello, renders: [{kind: ConfigMap, metadata: {name: hello}}]}",
 			want: []string{"expected a ConfigMap hello, got only Deployment and Service",
 				"because templates/config.yaml has one, and with these values it renders nothing", "look at hello/templates/config.yaml"},
+		},
+		"outside of templates": {
+			change: func(f map[string]string) {
+				f["template/role.yaml"] = "apiVersion: v1\nkind: Role\nmetadata: {name: hello}\n"
+			},
+			spec: "{path: hello, renders: [{kind: Role}]}",
+			want: []string{"expected a Role, got only Deployment and Service",
+				"because template/role.yaml has one, and Helm renders only what is in templates/", "look at hello/template/role.yaml"},
+		},
+		"indented too deep": {
+			change: func(f map[string]string) {
+				f["templates/role.yaml"] = "kind: Role\nmetadata:\n name: x\n  labels: {a: b}\n"
+			},
+			spec: "{path: hello, renders: [{kind: Role}]}",
+			want: []string{"expected templates/role.yaml to render YAML, got mapping values are not allowed in this context",
+				"because labels: {a: b} is indented deeper than name: x above it, which has a value already",
+				"look at `helm template hello --debug --show-only templates/role.yaml`"},
 		},
 		"nothing at all": {
 			change: func(f map[string]string) {

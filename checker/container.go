@@ -132,7 +132,7 @@ func (c *containerCheck) look(ctx context.Context, t *Target) ([]labs.Finding, e
 		return nil, err
 	}
 	if c.Exited != nil {
-		if f := c.exitDifference(ctr); f != nil {
+		if f := c.exitDifference(ctr, tellingLine(d.log(ctx, ctr))); f != nil {
 			return append([]labs.Finding{*f}, wrongImage...), nil
 		}
 	} else if ctr.State.Status != container.StateRunning {
@@ -141,11 +141,12 @@ func (c *containerCheck) look(ctx context.Context, t *Target) ([]labs.Finding, e
 		return append([]labs.Finding{f}, wrongImage...), nil
 	}
 	var own map[string]string // what the container's image sets
+	var user string
 	if img, err := d.image(ctx, ctr.Image); err == nil && img != nil && img.Config != nil {
-		own = envMap(img.Config.Env)
+		own, user = envMap(img.Config.Env), img.Config.User
 	}
 	found := append(wrongImage, c.portDifferences(ctr)...)
-	found = append(found, c.envDifferences(ctr, own)...)
+	found = append(found, d.argForEnv(ctx, ctr.Image, c.envDifferences(ctr, own))...)
 	found = append(found, c.labelDifferences(ctr)...)
-	return append(found, c.settingDifferences(ctr)...), nil
+	return append(found, c.settingDifferences(ctr, user)...), nil
 }

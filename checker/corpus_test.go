@@ -166,7 +166,14 @@ func (w *cluster) unmake(b broken, name string) {
 		cleanDocker(name)
 		return
 	}
-	w.drop(name)
+	own, err := w.k.typed.CoreV1().Namespaces().List(context.Background(), metav1.ListOptions{LabelSelector: attendeeLabel + "=" + name})
+	if err != nil {
+		w.drop(name)
+		return
+	}
+	for _, ns := range own.Items {
+		w.drop(ns.Name)
+	}
 }
 
 // named makes a state and looks until the cause is named, two times in a row.

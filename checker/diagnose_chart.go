@@ -52,7 +52,7 @@ func (c *chartCheck) chartFile(files []*archive.BufferedFile) []labs.Finding {
 	file := path.Join(c.Path, "Chart.yaml")
 	text, ok := fileOf(files, "Chart.yaml")
 	if !ok {
-		f := labs.Finding{Expected: "file " + file, Got: "no such file", Because: "a folder is a chart by its Chart.yaml", Look: "`ls " + c.Path + "`"}
+		f := labs.Finding{Expected: "file " + file, Got: "no such file", Because: "folder " + c.Path + " has no Chart.yaml, which makes a folder a chart", Look: "`ls " + c.Path + "`"}
 		names := make([]string, len(files))
 		for i := range files {
 			names[i] = files[i].Name
@@ -111,17 +111,6 @@ func lineOfKey(text, key string) int {
 	return 0
 }
 
-// yamlProblem is the YAML library's message without its layers.
-func yamlProblem(err error) string {
-	text := err.Error()
-	for _, layer := range []string{"error converting YAML to JSON: ", "error unmarshaling JSON: ", "yaml: "} {
-		if i := strings.LastIndex(text, layer); i >= 0 {
-			text = text[i+len(layer):]
-		}
-	}
-	return clip(text, 200)
-}
-
 // What Helm and text/template write about a template that fails.
 var (
 	templatePlace = regexp.MustCompile(`(?:^|[\s(])[^/\s()]+/((?:charts/[^\s():]+/)?templates/[^\s():]+):(\d+)(?::\d+)?`)
@@ -129,7 +118,6 @@ var (
 	nilPointer    = regexp.MustCompile(`nil pointer evaluating \S+ ?\{?\}?\.(\w+)`)
 	noFunction    = regexp.MustCompile(`function "([^"]+)" not defined`)
 	noTemplate    = regexp.MustCompile(`no template "([^"]+)"`)
-	yamlLineNo    = regexp.MustCompile(`line (\d+):`)
 )
 
 // whyNoRender reads the error of a chart that does not render.
@@ -200,38 +188,6 @@ func definitions(files []*archive.BufferedFile) []string {
 		}
 	}
 	return names
-}
-
-// whyNotYAML finds the first template that renders something else than YAML.
-func (c *chartCheck) whyNotYAML(got rendering) *labs.Finding {
-	for _, file := range slices.Sorted(maps.Keys(got)) {
-		for _, doc := range strings.Split("\n"+got[file], "\n---") {
-			var any any
-			err := yaml.Unmarshal([]byte(doc), &any)
-			if err == nil {
-				continue
-			}
-			f := &labs.Finding{
-				Expected: file + " to render YAML", Got: yamlProblem(err),
-				Look: fmt.Sprintf("`helm template %s --debug --show-only %s`", c.Path, file),
-			}
-			if m := yamlLineNo.FindStringSubmatch(f.Got); m != nil {
-				var n int
-				fmt.Sscan(m[1], &n)
-				// The line is one of what was rendered, so it is quoted, not counted.
-				f.Got = strings.TrimSpace(strings.Replace(f.Got, m[0], "", 1))
-				lines := strings.Split(doc, "\n")
-				for _, l := range slices.Backward(lines[:max(0, min(n, len(lines)))]) {
-					if l = clip(l, 100); l != "" {
-						f.Because = "of what it renders near: " + l
-						break
-					}
-				}
-			}
-			return f
-		}
-	}
-	return nil
 }
 
 // lintFinding is an error of Helm's linter.
@@ -320,5 +276,24 @@ func (c *chartCheck) noDocument(what, kind, name string, kinds, names []string, 
 	if _, ok := fileOf(files, "values.yaml"); len(got) == 0 && ok {
 		f.Because = "the chart has no templates/*.yaml"
 	}
+	if outside := outsideTemplates(files, kind); outside != "" && f.Because == "" || outside != "" && len(got) == 0 {
+		f.Because = outside + " has one, and Helm renders only what is in templates/"
+		f.Look = path.Join(c.Path, outside)
+	}
 	return f
+}
+
+// outsideTemplates is a file of the chart that has an object of the kind where Helm does not
+// look for templates, or "".
+func outsideTemplates(files []*archive.BufferedFile, kind string) string {
+	has := regexp.MustCompile(`(?m)^kind:\s*["']?` + regexp.QuoteMeta(kind) + `["']?\s*$`)
+	for _, f := range files {
+		if inside := regexp.MustCompile(`^(?:charts/.+/)?(?:templates|crds)/`).MatchString(f.Name); inside {
+			continue
+		}
+		if ext := path.Ext(f.Name); (ext == ".yaml" || ext == ".yml" || ext == ".tpl") && has.Match(f.Data) {
+			return f.Name
+		}
+	}
+	return ""
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kindlab/kindlab/labs"
 	"helm.sh/helm/v4/pkg/chart/loader/archive"
+	"sigs.k8s.io/yaml"
 )
 
 // whyFixed says that a field does not follow the value that should set it. It
@@ -30,16 +31,29 @@ func (c *chartCheck) whyFixed(m mismatch, want map[string]any, d document, got r
 		text, _ := fileOf(files, d.File)
 		switch {
 		case again[d.File] == got[d.File] && !strings.Contains(text, ".Values."+value):
-			nearest = ""
-			if near := labs.Nearest(value, usedValues(text)); near != "" {
-				nearest = "it uses .Values." + near
+			if near := labs.Nearest(value, c.notSet(usedValues(text), files)); near != "" {
+				return fmt.Sprintf("%s uses .Values.%s, which nothing sets, and not .Values.%s", d.File, near, value), ""
 			}
-			return fmt.Sprintf("%s does not use .Values.%s", d.File, value), nearest
+			return fmt.Sprintf("%s does not use .Values.%s", d.File, value), ""
 		default:
 			return fmt.Sprintf("%s stays the same whether .Values.%s is %s or %s", m.Path, value, bare(now), bare(other)), ""
 		}
 	}
 	return "", ""
+}
+
+// notSet are those of the values that neither the check nor values.yaml sets.
+func (c *chartCheck) notSet(used []string, files []*archive.BufferedFile) []string {
+	text, _ := fileOf(files, "values.yaml")
+	var defaults map[string]any
+	if yaml.Unmarshal([]byte(text), &defaults) != nil {
+		return nil
+	}
+	return slices.DeleteFunc(used, func(value string) bool {
+		_, given := valueAt(c.Values, value)
+		_, byDefault := valueAt(defaults, value)
+		return given || byDefault
+	})
 }
 
 // gotAt is what a comparison finds at path; "" when it matches there.

@@ -117,35 +117,24 @@ func (d diagnosis) crash(p *corev1.Pod, spec corev1.Container, called string, en
 			because = fmt.Sprintf("%s ends with exit code 126, which mostly means that a file may not be run", called)
 		}
 	}
-	if line := d.lastLine(p.Name, spec.Name, previous); line != "" {
+	if line := d.says(p.Name, spec.Name, previous); line != "" {
 		because += fmt.Sprintf("; its last words: %q", line)
 	}
 	return labs.Finding{Because: because, Look: look}
 }
 
-// lastLine is what a container wrote last; a panic's own line is preferred to
-// the trace below it.
-func (d diagnosis) lastLine(pod, container string, previous bool) string {
+// says is the line of a container's log that says most of its end.
+func (d diagnosis) says(pod, container string, previous bool) string {
 	ctx, cancel := context.WithTimeout(d.ctx, 3*time.Second)
 	defer cancel()
-	lines, most := int64(30), int64(16<<10)
+	lines, most := int64(logLines), int64(logBytes)
 	text, err := d.k.typed.CoreV1().Pods(d.namespace).GetLogs(pod, &corev1.PodLogOptions{
 		Container: container, Previous: previous, TailLines: &lines, LimitBytes: &most,
 	}).DoRaw(ctx)
 	if err != nil {
 		return ""
 	}
-	last := ""
-	for line := range strings.Lines(string(text)) {
-		line = clip(line, 160)
-		if strings.HasPrefix(line, "panic: ") {
-			return line
-		}
-		if line != "" {
-			last = line
-		}
-	}
-	return last
+	return tellingLine(string(text))
 }
 
 // missingConfig explains a ConfigMap, a Secret or a key in one that is not there.

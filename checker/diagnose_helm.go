@@ -36,7 +36,11 @@ func (c *releaseCheck) whyNoRelease(ctx context.Context, k *kube, t *Target) (la
 			}
 		}
 	}
-	return c.noRelease(t.Namespace, names, elsewhere), nil
+	f := c.noRelease(t.Namespace, names, elsewhere)
+	if f.Because == "" && f.Nearest == "" {
+		c.withoutRelease(ctx, k, t, &f)
+	}
+	return f, nil
 }
 
 // noRelease is whyNoRelease once everything is known: the releases of the lab's
@@ -45,7 +49,7 @@ func (c *releaseCheck) noRelease(namespace string, names []string, elsewhere map
 	f := labs.Finding{
 		Expected: fmt.Sprintf("release %s in namespace %s", c.Name, namespace),
 		Got:      "no release in that namespace",
-		Look:     "`helm list --all --all-namespaces`",
+		Look:     "`helm list --all-namespaces`",
 	}
 	if len(names) > 0 {
 		f.Got = "only " + listed(names)
@@ -83,7 +87,7 @@ func (c *releaseCheck) differences(history []*releasev1.Release) []labs.Finding 
 		found = append(found, labs.Finding{
 			Expected: fmt.Sprintf("revision %d or later", c.MinRevision),
 			Got:      fmt.Sprintf("revision %d", last.Version),
-			Because:  "each `helm upgrade` and `helm rollback` makes one more revision", Look: seen,
+			Because:  whyFewRevisions(last.Version), Look: seen,
 		})
 	}
 	if f := c.whyNoRollback(history); f != nil {
@@ -91,6 +95,13 @@ func (c *releaseCheck) differences(history []*releasev1.Release) []labs.Finding 
 		found = append(found, *f)
 	}
 	return append(found, c.valueDifferences(last, history[:len(history)-1])...)
+}
+
+func whyFewRevisions(has int) string {
+	if has == 1 {
+		return "the release was installed, and neither upgraded nor rolled back since"
+	}
+	return "each `helm upgrade` and `helm rollback` makes one more revision"
 }
 
 // whyNotDeployed reads the status of the last revision.
@@ -103,6 +114,8 @@ func whyNotDeployed(history []*releasev1.Release) labs.Finding {
 		f.Because = fmt.Sprintf("Helm began it %s and has not finished: it still works, or was interrupted", ago(last.Info.LastDeployed))
 	case status == common.StatusUninstalled:
 		f.Because = "the release was uninstalled and its history kept"
+	case status == common.StatusFailed && whyRefused(last) != "":
+		f.Because = whyRefused(last)
 	case says != "":
 		f.Because = "Helm says: " + says
 	}
@@ -174,6 +187,9 @@ func (c *releaseCheck) valueDifferences(r *releasev1.Release, before []*releasev
 		case !own && !byDefault:
 			f.Because = "neither the release nor the chart's values.yaml sets it"
 			f.Nearest = nearValue(r.Config, m.Path)
+			if set := sameName(r.Config, m.Path); set != "" && f.Nearest == "" {
+				f.Because = fmt.Sprintf("the release sets %s, and not %s", set, m.Path)
+			}
 		}
 		found = append(found, f)
 	}
@@ -186,15 +202,23 @@ func whyUnset(r *releasev1.Release, before []*releasev1.Release, path string) st
 	if near := nearValue(r.Config, path); near != "" {
 		return near + ", and the chart reads " + path
 	}
-	name := path[strings.LastIndexByte(path, '.')+1:]
-	for _, set := range valuePaths(r.Config, "") {
-		if set == name || strings.HasSuffix(set, "."+name) {
-			return fmt.Sprintf("the release sets %s, and the chart reads %s", set, path)
-		}
+	if set := sameName(r.Config, path); set != "" {
+		return fmt.Sprintf("the release sets %s, and the chart reads %s", set, path)
 	}
 	for _, old := range slices.Backward(before) {
 		if v, ok := valueAt(old.Config, path); ok {
 			return fmt.Sprintf("revision %d set it to %s, and the upgrade to revision %d did not say it again (--reuse-values keeps what was set)", old.Version, show(v), r.Version)
+		}
+	}
+	return ""
+}
+
+// sameName is a value that is set and has the last name of path, below another key, or "".
+func sameName(values map[string]any, path string) string {
+	name := path[strings.LastIndexByte(path, '.')+1:]
+	for _, set := range valuePaths(values, "") {
+		if set == name || strings.HasSuffix(set, "."+name) {
+			return set
 		}
 	}
 	return ""

@@ -41,7 +41,7 @@ func releaseReady(ctx context.Context, k *kube, t *Target, r *releasev1.Release)
 		if len(live) == 0 {
 			found = append(found, labs.Finding{
 				Expected: fmt.Sprintf("%s %s of release %s", at.Kind, at.Name, r.Name), Got: "no such object",
-				Because: "it was deleted, or never made: the release's manifest has it",
+				Because: "it was deleted after Helm had made it: the release's manifest has it",
 				Look:    fmt.Sprintf("`helm get manifest %s --namespace %s`", r.Name, r.Namespace),
 			})
 			continue
@@ -123,21 +123,68 @@ func dropEmpty(v any) any {
 }
 
 // changedBy names the kubectl that set a field to what it is now, as the cluster
-// records it; "" when it was not kubectl, or the field is inside a list.
+// records it; "" when it was not kubectl.
 func changedBy(live *unstructured.Unstructured, path string) string {
 	for _, e := range live.GetManagedFields() {
 		if !strings.HasPrefix(e.Manager, "kubectl") || e.FieldsV1 == nil {
 			continue
 		}
 		var owned map[string]any
-		if json.Unmarshal(e.FieldsV1.Raw, &owned) != nil {
-			continue
-		}
-		if _, ok := valueAt(owned, "f:"+strings.ReplaceAll(path, ".", ".f:")); ok {
-			return clip(e.Manager, 40)
+		if json.Unmarshal(e.FieldsV1.Raw, &owned) == nil && owns(owned, path) {
+			return managerInWords(e.Manager, e.Subresource)
 		}
 	}
 	return ""
+}
+
+// owns reports whether recorded fields hold that of a path, such as
+// spec.containers[name=web].image.
+func owns(fields map[string]any, path string) bool {
+	for path != "" {
+		key, rest := path, ""
+		if i := strings.IndexAny(path, ".["); i >= 0 {
+			key, rest = path[:i], strings.TrimPrefix(path[i:], ".")
+		}
+		if entry, found := strings.CutPrefix(path, "["); found {
+			key, rest, _ = strings.Cut(entry, "]")
+			rest = strings.TrimPrefix(rest, ".")
+			fields = ownedEntry(fields, key)
+		} else {
+			fields, _ = fields["f:"+key].(map[string]any)
+		}
+		if fields == nil {
+			return false
+		}
+		path = rest
+	}
+	return true
+}
+
+// ownedEntry is what is recorded of a list's entry, such as name=web.
+func ownedEntry(fields map[string]any, entry string) map[string]any {
+	name, value, _ := strings.Cut(entry, "=")
+	for recorded, below := range fields {
+		text, isKey := strings.CutPrefix(recorded, "k:")
+		var keys map[string]any
+		if isKey && json.Unmarshal([]byte(text), &keys) == nil && keys[name] != nil && bare(keys[name]) == value {
+			fields, _ := below.(map[string]any)
+			return fields
+		}
+	}
+	return nil
+}
+
+// managerInWords is the command by which a field was set, from the name that kubectl leaves.
+func managerInWords(manager, subresource string) string {
+	switch manager = clip(manager, 40); {
+	case manager == "kubectl-client-side-apply", manager == "kubectl-last-applied":
+		return "`kubectl apply`"
+	case manager == "kubectl" && subresource == "scale":
+		return "`kubectl scale`"
+	case strings.HasPrefix(manager, "kubectl-"):
+		return "`" + strings.Replace(manager, "-", " ", 1) + "`"
+	}
+	return manager
 }
 
 // available reports whether a workload has rolled out and all of it can be used.

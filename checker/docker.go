@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/kindlab/kindlab/labs"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/client"
 )
@@ -36,6 +38,7 @@ type docker struct {
 	api      *client.Client
 	lab      string // the lab's id
 	attendee string
+	work     string // the lab's work folder
 }
 
 // dockerOf is the target's Docker Engine.
@@ -44,7 +47,7 @@ func dockerOf(t *Target) (*docker, error) {
 		return nil, unreachable("Docker", errors.New("no Docker Engine is set up"))
 	}
 	t.listener.readsDocker()
-	d := &docker{api: t.Docker, attendee: t.Attendee}
+	d := &docker{api: t.Docker, attendee: t.Attendee, work: t.Work}
 	if t.Lab != nil {
 		d.lab = t.Lab.ID
 	}
@@ -171,34 +174,69 @@ func (d *docker) platform(ctx context.Context) string {
 	return v.Os + "/" + v.Arch
 }
 
-// lastLogLine is the last line that is not empty of what a container has written; "" when
-// there is none, or the log cannot be read.
-func (d *docker) lastLogLine(ctx context.Context, c *container.InspectResponse) string {
+// log is the end of what a container has written since it started the last time; "" when
+// that is nothing, or the log cannot be read.
+func (d *docker) log(ctx context.Context, c *container.InspectResponse) string {
 	ctx, cancel := context.WithTimeout(ctx, engineTime)
 	defer cancel()
-	r, err := d.api.ContainerLogs(ctx, c.ID, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: "5"})
+	options := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(logLines)}
+	if started, err := time.Parse(time.RFC3339Nano, c.State.StartedAt); err == nil && started.Year() > 1 {
+		// What the engine itself writes of a start may be a little older.
+		options.Since = started.Add(-time.Second).Format(time.RFC3339Nano)
+	}
+	r, err := d.api.ContainerLogs(ctx, c.ID, options)
 	if err != nil {
 		return ""
 	}
 	defer r.Close()
-	const most = 64 << 10 // a container decides itself how long its lines are
 	var text bytes.Buffer
 	if c.Config.Tty {
-		_, err = io.Copy(&text, io.LimitReader(r, most))
+		_, err = io.Copy(&text, io.LimitReader(r, logBytes))
 	} else {
-		_, err = stdcopy.StdCopy(&text, &text, io.LimitReader(r, most))
+		_, err = stdcopy.StdCopy(&text, &text, io.LimitReader(r, logBytes))
 	}
 	if err != nil && text.Len() == 0 {
 		return ""
 	}
-	lines := strings.FieldsFunc(text.String(), func(r rune) bool { return r == '\n' || r == '\r' })
-	for _, l := range slices.Backward(lines) {
-		if l = clip(l, 160); l != "" {
-			return l
+	return text.String()
+}
+
+// endedBy says who ended a container that has ended, by the events that the engine still
+// remembers; "" when it remembers none.
+func (d *docker) endedBy(ctx context.Context, c *container.InspectResponse) string {
+	started, err := time.Parse(time.RFC3339Nano, c.State.StartedAt)
+	if err != nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, engineTime)
+	defer cancel()
+	at := func(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
+	filters := make(client.Filters).Add("container", c.ID)
+	got := d.api.Events(ctx, client.EventsListOptions{Since: at(started), Until: at(time.Now()), Filters: filters})
+	says, killed := "", time.Time{}
+	for {
+		select {
+		case <-got.Err: // all have come
+			return says
+		case e := <-got.Messages:
+			when := time.Unix(0, e.TimeNano)
+			switch e.Action {
+			case events.ActionStop:
+				return "it was stopped (`docker stop`)"
+			case events.ActionKill:
+				killed = when
+			case events.ActionDie:
+				// A signal that it lived through for long did not end it.
+				if !killed.IsZero() && when.Sub(killed) < killTime {
+					says = "it was killed (`docker kill`)"
+				}
+			}
 		}
 	}
-	return ""
 }
+
+// killTime is how long after a signal a container may end because of it.
+const killTime = 15 * time.Second
 
 // containerName is a name as people write it: the engine puts a slash before it.
 func containerName(name string) string { return strings.TrimPrefix(name, "/") }

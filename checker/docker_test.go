@@ -157,11 +157,11 @@ func TestWhyNotRunning(t *testing.T) {
 		facts startFacts
 		want  labs.Finding
 	}{
-		"exited with a log": {container.State{Status: "exited", ExitCode: 1}, startFacts{LastLog: "panic: no port"},
-			labs.Finding{Got: "exit code 1", Because: "its last log line is: panic: no port", Look: "`docker logs hello-me`"}},
+		"exited with a log": {container.State{Status: "exited", ExitCode: 1}, startFacts{Log: "panic: no port"},
+			labs.Finding{Got: "exit code 1", Because: "its log says: panic: no port", Look: "`docker logs hello-me`"}},
 		"exited quietly": {container.State{Status: "exited"}, startFacts{},
 			labs.Finding{Got: "exit code 0", Because: "its program came to its end, or was stopped, and it logged nothing", Look: "`docker logs hello-me`"}},
-		"killed": {container.State{Status: "exited", ExitCode: 137}, startFacts{LastLog: "listening"},
+		"killed": {container.State{Status: "exited", ExitCode: 137}, startFacts{Log: "listening"},
 			labs.Finding{Got: "exit code 137", Because: "signal 9 ended it, which is what `docker stop` and `docker kill` send", Look: "`docker start hello-me`"}},
 		"out of memory": {container.State{Status: "exited", ExitCode: 137, OOMKilled: true}, startFacts{},
 			labs.Finding{Got: "exit code 137", Because: "it used more memory than it may have", Look: "`docker inspect --format '{{.State.OOMKilled}}' hello-me`"}},
@@ -178,20 +178,20 @@ func TestWhyNotRunning(t *testing.T) {
 			labs.Finding{Got: "a container that never started", Because: "/hello of the image may not be run: it is a folder, or was copied without `chmod +x`",
 				Look: "`docker inspect --format '{{.State.Error}}' hello-me`"}},
 		"port of a container": {container.State{Status: "created", Error: "driver failed programming external connectivity on endpoint hello-me (abc123): Bind for 0.0.0.0:3001 failed: port is already allocated"}, startFacts{PortHolder: "other"},
-			labs.Finding{Got: "a container that never started", Because: "host port 3001 is taken by another container", Nearest: "container other publishes it",
+			labs.Finding{Got: "a container that never started", Because: "host port 3001 is taken: container other publishes it",
 				Look: "`docker inspect --format '{{.State.Error}}' hello-me`"}},
 		"port of a program": {container.State{Status: "created", Error: "driver failed programming external connectivity on endpoint hello-me (abc123): Error starting userland proxy: listen tcp4 0.0.0.0:3001: bind: address already in use"}, startFacts{},
 			labs.Finding{Got: "a container that never started", Because: "host port 3001 is taken by a program of this machine",
 				Look: "`docker inspect --format '{{.State.Error}}' hello-me`"}},
-		"other machine": {container.State{Status: "exited", ExitCode: 1}, startFacts{LastLog: "exec /hello: exec format error", Image: "linux/arm64", Engine: "linux/amd64"},
-			labs.Finding{Got: "exit code 1", Because: "its image is for linux/arm64 and this engine runs linux/amd64", Look: "`docker logs hello-me`"}},
-		"no program at all": {container.State{Status: "exited", ExitCode: 1}, startFacts{LastLog: "exec /hello: exec format error", Image: "linux/amd64", Engine: "linux/amd64"},
-			labs.Finding{Got: "exit code 1", Because: "its program is for another kind of machine, or is not a program", Look: "`docker logs hello-me`"}},
-		"no loader": {container.State{Status: "exited", ExitCode: 1}, startFacts{LastLog: "standard_init_linux.go:228: exec user process caused: no such file or directory"},
+		"other machine": {container.State{Status: "exited", ExitCode: 1}, startFacts{Log: "exec /hello: exec format error", Image: "linux/arm64", Engine: "linux/amd64"},
+			labs.Finding{Got: "exit code 1", Because: "its image is for linux/arm64 and this engine runs linux/amd64", Look: "`docker image inspect --format '{{.Os}}/{{.Architecture}}' hello-me:teal`"}},
+		"no program at all": {container.State{Status: "exited", ExitCode: 1}, startFacts{Log: "exec /hello: exec format error", Image: "linux/amd64", Engine: "linux/amd64"},
+			labs.Finding{Got: "exit code 1", Because: "its program is for another kind of machine, or is not a program", Look: "`docker image inspect --format '{{.Os}}/{{.Architecture}}' hello-me:teal`"}},
+		"no loader": {container.State{Status: "exited", ExitCode: 1}, startFacts{Log: "standard_init_linux.go:228: exec user process caused: no such file or directory"},
 			labs.Finding{Got: "exit code 1", Look: "`docker logs hello-me`",
 				Because: "its program is there, but not the loader or interpreter that the program needs"}},
-		"again and again": {container.State{Status: "restarting", ExitCode: 2}, startFacts{LastLog: "no"},
-			labs.Finding{Got: "one that ends and starts again and again, last with exit code 2", Because: "its last log line is: no", Look: "`docker logs hello-me`"}},
+		"again and again": {container.State{Status: "restarting", ExitCode: 2}, startFacts{Log: "no"},
+			labs.Finding{Got: "one that ends and starts again and again, last with exit code 2", Because: "its log says: no", Look: "`docker logs hello-me`"}},
 		"something else": {container.State{Status: "created", Error: "failed to mount"}, startFacts{},
 			labs.Finding{Got: "a container that never started", Because: "Docker says: failed to mount", Look: "`docker inspect --format '{{.State.Error}}' hello-me`"}},
 	}
@@ -209,7 +209,7 @@ func TestOtherImage(t *testing.T) {
 		linesOf(otherImage("hello-me:teal", "hello-me", c, rebuilt)))
 	rebuilt.Created = "2025-01-01T11:00:00Z" // a layer from the cache, or `docker tag`
 	assert.Contains(t, linesOf(otherImage("hello-me:teal", "hello-me", c, rebuilt))[1], "built or tagged again")
-	assert.Equal(t, []string{"expected hello-me to run hello-me:plum, got hello-me:teal", "because a container keeps the image that it was made from",
+	assert.Equal(t, []string{"expected hello-me to run hello-me:plum, got hello-me:teal", "because it was made from hello-me:teal, and a container keeps the image that it was made from",
 		"look at `docker rm -f hello-me`, then run it anew"}, linesOf(otherImage("hello-me:plum", "hello-me", c, rebuilt)))
 	assert.Equal(t, []string{"expected hello-me to run hello-me:plum, got no image of that name", "nearest: the container was made from hello-me:teal",
 		"look at `docker images`"}, linesOf(otherImage("hello-me:plum", "hello-me", c, nil)))

@@ -310,6 +310,11 @@ func (c *httpCheck) unlike(ctx context.Context, t *Target, u *url.URL, from *cor
 			return because(f, why)
 		}
 	}
+	if a.Error == "" && !c.From.inCluster() {
+		if why := whyAnswererFindsNone(ctx, t, portOf(u), a.Body); why.Because != "" {
+			return because(f, why)
+		}
+	}
 	if a.Error == "" && a.Status != http.StatusServiceUnavailable {
 		if says := clip(a.Body, 120); says != "" && !strings.HasPrefix(says, "<") {
 			f.Because = answerSays + says

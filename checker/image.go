@@ -71,7 +71,7 @@ func (c *imageCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error
 		}
 		return []labs.Finding{f}, nil
 	}
-	found := c.differences(img)
+	found := d.argForEnv(ctx, c.Name, c.differences(img))
 	more, err := c.buildDifferences(ctx, d, img)
 	return append(found, more...), err
 }

@@ -225,13 +225,13 @@ func TestBrokenContainers(t *testing.T) {
 		w.start("--name", web, teal, "/app", "fail")
 		w.until(web, "exited")
 		w.is(check(), "expected container NAME-web to run, got exit code 3",
-			"because its last log line is: cannot find the greeting", "look at `docker logs NAME-web`")
+			"because its log says: cannot find the greeting", "look at `docker logs NAME-web`")
 		w.gone(web)
 		w.start("--name", web, "--restart", "always", teal, "/app", "fail")
 		w.until(web, "restarting")
 		for range 8 { // some of these are in a moment in which it runs
 			w.is(check(), "expected container NAME-web to run, got one that ends and starts again and again, last with exit code 3",
-				"because its last log line is: cannot find the greeting", "look at `docker logs NAME-web`")
+				"because its log says: cannot find the greeting", "look at `docker logs NAME-web`")
 			time.Sleep(150 * time.Millisecond)
 		}
 		w.gone(web)
@@ -241,7 +241,7 @@ func TestBrokenContainers(t *testing.T) {
 		w.gone(web)
 		w.start("--name", web, teal, "-e", "COLOUR=plum")
 		w.is(check(), "expected container NAME-web to run, got a container that never started",
-			"because what comes after the image's name is the command to run: put -e before the image's name", inspect)
+			"because -e COLOUR=plum stands after the image's name, so it was taken for the command to run and not for an option of `docker run`", inspect)
 		w.gone(web)
 		w.start("--name", web, teal)
 		w.run("docker", "pause", web)
@@ -249,7 +249,7 @@ func TestBrokenContainers(t *testing.T) {
 		w.run("docker", "unpause", web)
 		w.run("docker", "kill", web)
 		w.is(check(), "expected container NAME-web to run, got exit code 137",
-			"because signal 9 ended it, which is what `docker stop` and `docker kill` send", "look at `docker start NAME-web`")
+			"because it was killed (`docker kill`)", "look at `docker start NAME-web`")
 		w.gone(web)
 		w.start("--name", web, "--memory", "20m", "--memory-swap", "20m", teal, "/app", "hog")
 		w.until(web, "exited")
@@ -279,7 +279,7 @@ func TestBrokenContainers(t *testing.T) {
 		w.until(web, "exited")
 		found, err = (&containerCheck{Name: web}).look(context.Background(), w.target)
 		require.NoError(t, err)
-		assert.Contains(t, strings.Join(linesOf(found), "\n"), "not the loader or interpreter")
+		assert.Contains(t, strings.Join(linesOf(found), "\n"), "/script is there, but not /bin/sh, with which its first line says to run it")
 		w.gone(web)
 	})
 	t.Run("ports", func(t *testing.T) {
@@ -310,7 +310,7 @@ func TestBrokenContainers(t *testing.T) {
 		w.start("--name", w.name+"-first", "-p", h+":3000", teal)
 		w.start("--name", web, "-p", h+":3000", teal)
 		w.is(c, "expected container NAME-web to run, got a container that never started",
-			"because host port "+h+" is taken by another container", "nearest: container NAME-first publishes it", inspect)
+			"because host port "+h+" is taken: container NAME-first publishes it", inspect)
 		w.gone(web)
 		w.gone(w.name + "-first")
 		l, err := net.Listen("tcp", "0.0.0.0:"+h)
@@ -337,7 +337,7 @@ func TestBrokenContainers(t *testing.T) {
 		w.gone(web)
 		w.build(":plum", `CMD ["/app"]`)
 		w.start("--name", web, w.name+":plum")
-		w.is(check(), "expected NAME-web to run NAME:teal, got NAME:plum", "because a container keeps the image that it was made from", again)
+		w.is(check(), "expected NAME-web to run NAME:teal, got NAME:plum", "because it was made from NAME:plum, and a container keeps the image that it was made from", again)
 		w.gone(web)
 	})
 }
@@ -388,5 +388,5 @@ func TestHostPortSilent(t *testing.T) {
 
 	w.start("--name", web, "-p", h+":3000", teal, "/app", "fail")
 	w.until(web, "exited")
-	is("because container NAME-web should publish this port and does not run (exit code 3): its last log line is: cannot find the greeting", logs)
+	is("because container NAME-web should publish this port and does not run (exit code 3): its log says: cannot find the greeting", logs)
 }

@@ -69,10 +69,15 @@ func (c *releaseCheck) look(ctx context.Context, t *Target) ([]labs.Finding, err
 		}
 		return []labs.Finding{f}, nil
 	}
-	if found := c.differences(history); len(found) > 0 || !c.Ready {
+	last := history[len(history)-1]
+	found := c.differences(history)
+	if last.Info.Status == common.StatusFailed {
+		found[0] = whyFailed(ctx, k, t, last, found[0])
+	}
+	if len(found) > 0 || !c.Ready {
 		return found, nil
 	}
-	return releaseReady(ctx, k, t, history[len(history)-1])
+	return releaseReady(ctx, k, t, last)
 }
 
 // A releaseReader is where releases are stored, in one namespace.

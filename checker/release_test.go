@@ -65,7 +65,9 @@ func TestReleaseDifferences(t *testing.T) {
 		"other chart": {releaseCheck{Chart: "shop"}, []*releasev1.Release{revision(1, common.StatusDeployed, "", three)},
 			[]string{"expected release hello made from chart shop, got chart web", "look at `helm list --namespace default`"}},
 		"not upgraded": {releaseCheck{MinRevision: 2}, []*releasev1.Release{revision(1, common.StatusDeployed, "", three)},
-			[]string{"expected revision 2 or later, got revision 1", "because each `helm upgrade` and `helm rollback` makes one more revision", look}},
+			[]string{"expected revision 2 or later, got revision 1", "because the release was installed, and neither upgraded nor rolled back since", look}},
+		"not upgraded again": {releaseCheck{MinRevision: 3}, []*releasev1.Release{revision(2, common.StatusDeployed, "", three)},
+			[]string{"expected revision 3 or later, got revision 2", "because each `helm upgrade` and `helm rollback` makes one more revision", look}},
 		"value by default": {releaseCheck{Values: map[string]any{"replicas": 3}}, []*releasev1.Release{revision(1, common.StatusDeployed, "", nil)},
 			[]string{"expected value replicas of 3, got 1", "because that is the chart's default, and the release does not set it", values}},
 		"value set otherwise": {releaseCheck{Values: map[string]any{"replicas": 3}}, []*releasev1.Release{revision(1, common.StatusDeployed, "", four)},
@@ -74,6 +76,9 @@ func TestReleaseDifferences(t *testing.T) {
 			[]*releasev1.Release{revision(1, common.StatusDeployed, "", map[string]any{"color": "teal"})},
 			[]string{`expected value colour of "teal", got nothing`, "because neither the release nor the chart's values.yaml sets it",
 				`nearest: the release sets color to "teal"`, values}},
+		"value below another key": {releaseCheck{Values: map[string]any{"web": map[string]any{"colour": "teal"}}},
+			[]*releasev1.Release{revision(1, common.StatusDeployed, "", map[string]any{"colour": "teal"})},
+			[]string{`expected value web.colour of "teal", got nothing`, "because the release sets colour, and not web.colour", values}},
 		"rolled back": {releaseCheck{RolledBackTo: 1}, []*releasev1.Release{revision(1, common.StatusSuperseded, "", three),
 			revision(2, common.StatusSuperseded, "", four), revision(3, common.StatusDeployed, "Rollback to 1", three)}, nil},
 		"rolled back, the old one pruned": {releaseCheck{RolledBackTo: 1}, []*releasev1.Release{
@@ -129,7 +134,7 @@ func TestNoRelease(t *testing.T) {
 	require.NoError(t, err)
 	c := releaseCheck{Name: "hello"}
 	assert.Equal(t, []string{"expected release hello in namespace me-charts, got only helo and shop", "nearest: you have a release helo",
-		"look at `helm list --all --all-namespaces`"}, c.noRelease("me-charts", names, nil).Lines())
+		"look at `helm list --all-namespaces`"}, c.noRelease("me-charts", names, nil).Lines())
 	assert.Equal(t, []string{"expected release hello in namespace me-charts, got no release in that namespace",
 		"because release hello is in namespace me-scale", "look at `helm list --namespace me-scale`"},
 		c.noRelease("me-charts", nil, map[string][]string{"me-scale": {"hello"}}).Lines())
@@ -152,7 +157,7 @@ func TestDriftOf(t *testing.T) {
 	assert.Empty(t, driftOf(r, objects[0], live), "what the cluster adds and drops is no change")
 	require.NoError(t, unstructured.SetNestedField(live.Object, int64(5), "spec", "replicas"))
 	assert.Equal(t, []string{"expected spec.replicas of Deployment hello to be 3, as release hello sets it, got 5",
-		"because kubectl changed this field after Helm had set it", "look at `kubectl get deployment hello --namespace default -o yaml`"}, linesOf(driftOf(r, objects[0], live)))
+		"because `kubectl scale` changed this field after Helm had set it", "look at `kubectl get deployment hello --namespace default -o yaml`"}, linesOf(driftOf(r, objects[0], live)))
 	assert.Empty(t, driftOf(r, objects[1], &unstructured.Unstructured{Object: map[string]any{"kind": "Secret"}}))
 }
 
@@ -206,7 +211,7 @@ func TestReleaseOnCluster(t *testing.T) {
 	require.NoError(t, storage.Init(driver.NewSecrets(k.typed.CoreV1().Secrets(name))).Create(r))
 	assert.Empty(t, look(&releaseCheck{Name: "hello", Chart: "web"}))
 	assert.Equal(t, []string{"expected ConfigMap hello of release hello, got no such object",
-		"because it was deleted, or never made: the release's manifest has it", "look at `helm get manifest hello --namespace " + name + "`"},
+		"because it was deleted after Helm had made it: the release's manifest has it", "look at `helm get manifest hello --namespace " + name + "`"},
 		look(&releaseCheck{Name: "hello", Ready: true}))
 	maps := k.typed.CoreV1().ConfigMaps(name)
 	m := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "hello"}, Data: map[string]string{"colour": "teal"}}
@@ -217,11 +222,57 @@ func TestReleaseOnCluster(t *testing.T) {
 	_, err = maps.Update(ctx, m, metav1.UpdateOptions{FieldManager: "kubectl-edit"})
 	require.NoError(t, err)
 	assert.Equal(t, []string{`expected data.colour of ConfigMap hello to be "teal", as release hello sets it, got "plum"`,
-		"because kubectl-edit changed this field after Helm had set it", "look at `kubectl get configmap hello --namespace " + name + " -o yaml`"},
+		"because `kubectl edit` changed this field after Helm had set it", "look at `kubectl get configmap hello --namespace " + name + " -o yaml`"},
 		look(&releaseCheck{Name: "hello", Ready: true}))
 
 	down, cancel := context.WithCancel(ctx)
 	cancel()
 	_, err = (&releaseCheck{Name: "hello"}).look(down, target)
 	assert.Error(t, err)
+}
+
+func TestWhyRefused(t *testing.T) {
+	const apply = "server-side apply failed for object default/web apps/v1, Kind=Deployment: "
+	tests := map[string]struct{ says, want string }{
+		"immutable": {apply + `Deployment.apps "web" is invalid: spec.selector: Invalid value: {"matchLabels":{"app":"shop"}}: field is immutable`,
+			"spec.selector of Deployment web cannot be changed any more once it is made, and revision 2 changes it"},
+		"immutable, as Helm 3 says it": {`cannot patch "web" with kind Deployment: Deployment.apps "web" is invalid: spec.selector: Invalid value: v1.LabelSelector{}: field is immutable`,
+			"spec.selector of Deployment web cannot be changed any more once it is made, and revision 2 changes it"},
+		"a claim": {`cannot patch "data" with kind PersistentVolumeClaim: PersistentVolumeClaim "data" is invalid: spec: Forbidden: spec is immutable after creation except resources.requests`,
+			"spec of PersistentVolumeClaim data cannot be changed any more once it is made, and revision 2 changes it"},
+		"invalid": {apply + "Deployment.apps \"web\" is invalid: spec.template.metadata.labels: Invalid value: {\"app\":\"other\"}: `selector` does not match template `labels`",
+			"the API server refuses Deployment web: spec.template.metadata.labels: Invalid value: {\"app\":\"other\"}: `selector` does not match template `labels`"},
+		"no such field": {apply + "failed to create typed patch object (default/web; apps/v1, Kind=Deployment): .spec.replica: field not declared in schema",
+			"the API server refuses Deployment web: it has no field spec.replica"},
+		"another type": {apply + "failed to create typed patch object (default/web; apps/v1, Kind=Deployment): .spec.replicas: expected numeric (int or float), got string",
+			`the API server refuses Deployment web: spec.replicas is to be numeric (int or float), and is "two"`},
+		"a conflict": {`conflict occurred while applying object default/web apps/v1, Kind=Deployment: Apply failed with 1 conflict: conflict with "kubectl" with subresource "scale" using apps/v1: .spec.replicas`,
+			"`kubectl scale` has set spec.replicas of Deployment web, and Helm does not take over what another has set"},
+		"there already": {`Unable to continue with update: Service "web" in namespace "default" exists and cannot be imported into the current release: invalid ownership metadata`,
+			"Service web is there already, and was not made by this release"},
+		"something else": {"no space left", ""},
+	}
+	for name, tt := range tests {
+		r := revision(2, common.StatusFailed, `Upgrade "web" failed: `+tt.says, nil)
+		r.Manifest = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: two}\n"
+		assert.Equal(t, tt.want, whyRefused(r), name)
+	}
+}
+
+func TestChangedBy(t *testing.T) {
+	live := &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"managedFields": []any{
+		map[string]any{"manager": "helm", "operation": "Apply", "time": "2026-01-01T10:00:00Z"},
+		map[string]any{"manager": "kubectl-set", "operation": "Update", "time": "2026-01-01T10:00:01Z", "fieldsType": "FieldsV1",
+			"fieldsV1": map[string]any{"f:spec": map[string]any{"f:containers": map[string]any{`k:{"name":"web"}`: map[string]any{"f:image": map[string]any{},
+				"f:ports": map[string]any{`k:{"containerPort":80,"protocol":"TCP"}`: map[string]any{"f:name": map[string]any{}}}}}}}}}}}}
+	assert.Equal(t, "`kubectl set`", changedBy(live, "spec.containers[name=web].image"))
+	assert.Equal(t, "`kubectl set`", changedBy(live, "spec.containers[name=web].ports[containerPort=80].name"))
+	assert.Empty(t, changedBy(live, "spec.containers[name=other].image"))
+	assert.Empty(t, changedBy(live, "spec.containers[0].image"))
+	assert.Empty(t, madeBy(live), "Helm made it")
+	live.SetManagedFields(live.GetManagedFields()[1:])
+	assert.Equal(t, "`kubectl set`", madeBy(live))
+	assert.Empty(t, madeBy(&unstructured.Unstructured{Object: map[string]any{}}))
+	assert.Equal(t, "`kubectl apply`", managerInWords("kubectl-client-side-apply", ""))
+	assert.Equal(t, "argocd", managerInWords("argocd", ""))
 }

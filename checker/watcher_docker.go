@@ -118,7 +118,7 @@ func (d *dockerWatch) announce(owner string) {
 func matters(action events.Action) bool {
 	switch action {
 	case events.ActionExecCreate, events.ActionExecStart, events.ActionExecDie, events.ActionTop, events.ActionAttach,
-		events.ActionDetach, events.ActionResize:
+		events.ActionDetach, events.ActionResize, events.ActionArchivePath:
 		return false
 	}
 	return !strings.HasPrefix(string(action), "exec_") // exec_create is followed by the command
