@@ -404,6 +404,8 @@ func (a httpAnswer) String() string {
 		return "no answer in time"
 	case a.Kind == kindReset:
 		return "a connection that was closed before the answer"
+	case a.Kind == kindDNS && strings.Contains(a.Error, "timeout"):
+		return "no answer from the DNS in time"
 	case a.Kind == kindDNS:
 		return "no such host name"
 	}
