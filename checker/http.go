@@ -207,7 +207,7 @@ func (c *httpCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 		}
 		return []labs.Finding{f}, nil
 	}
-	return c.disappointed(ctx, answers)
+	return c.disappointed(ctx, t, answers)
 }
 
 // A sender sends a check's requests.
@@ -297,8 +297,7 @@ func (c *httpCheck) unlike(ctx context.Context, t *Target, u *url.URL, from *cor
 		f.Got += fmt.Sprintf(" for request %d of %d", i+1, max(c.Times, 1))
 	}
 	if a.Error == "" && c.From.inCluster() {
-		// Something else may answer for a port that the Service does not have.
-		if why := whyNoPort(ctx, t, u); why.Because != "" {
+		if why := c.whyAnswered(ctx, t, u, a.Status); why.Because != "" {
 			return because(f, why)
 		}
 	}
@@ -355,7 +354,7 @@ func whyNoPort(ctx context.Context, t *Target, u *url.URL) labs.Finding {
 }
 
 // disappointed are the findings of the expectations that do not hold.
-func (c *httpCheck) disappointed(ctx context.Context, answers []httpAnswer) ([]labs.Finding, error) {
+func (c *httpCheck) disappointed(ctx context.Context, t *Target, answers []httpAnswer) ([]labs.Finding, error) {
 	if len(c.Expect) == 0 {
 		return nil, nil
 	}
@@ -385,6 +384,9 @@ func (c *httpCheck) disappointed(ctx context.Context, answers []httpAnswer) ([]l
 		f.Look = "`curl " + c.URL + "`"
 		if c.From.inCluster() {
 			f.Look = ""
+		}
+		if why := c.mixed(ctx, t, isTrue, all); why.Because != "" {
+			f = because(f, why)
 		}
 		out = append(out, f)
 	}

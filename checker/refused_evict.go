@@ -20,7 +20,7 @@ func (c *refusedCheck) evicted(ctx context.Context, k *kube, t *Target) ([]labs.
 	}
 	found = c.unlike(ctx, t, "to refuse the eviction of pod "+pod.Name, says)
 	if says == "" && len(found) > 0 {
-		found[0] = because(labs.Finding{Expected: found[0].Expected, Got: found[0].Got}, whyNoBudget(ctx, k, t, pod))
+		found[0] = because(found[0], whyNoBudget(ctx, k, t, pod))
 	}
 	if len(found) > 0 {
 		return found, nil
