@@ -323,15 +323,12 @@ func whyNot(ctx context.Context, t *Target, u *url.URL, from *corev1.Pod, a http
 		return labs.Finding{}
 	}
 	n, isService := parseService(u.Hostname(), t.Namespace)
-	if from != nil && isService {
+	if isService {
 		p := pair{pod: from, to: destination{Service: n.service, Namespace: n.namespace, Port: portOf(u)}, answer: a}
 		return p.whyNot(ctx, k, t)
 	}
-	switch {
-	case a.Kind == kindDNS:
+	if a.Kind == kindDNS {
 		return whyNoName(ctx, k, t, u.Hostname())
-	case isService:
-		return whyNoAnswer(ctx, k, t, n.namespace, n.service, portOf(u))
 	}
 	return labs.Finding{}
 }
