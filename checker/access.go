@@ -38,7 +38,7 @@ type permission struct {
 	Verbs     []string `yaml:"verbs" doc:"Such as get, list, watch, create, update, patch, delete." required:"true"`
 	Resource  string   `yaml:"resource" doc:"Such as pods, pods/log or deployments; with its API group as in deployments.apps when several have one of that name. One that the cluster does not know fails, in denied too." required:"true"`
 	Name      string   `yaml:"name" doc:"One object; all when it is not given."`
-	Namespace string   `yaml:"namespace" doc:"The lab's when it is not given; \"*\" is the whole cluster."`
+	Namespace string   `yaml:"namespace" doc:"The lab's when it is not given; \"*\" is the whole cluster, in which what belongs to no namespace, such as nodes, always is."`
 }
 
 func (c *accessCheck) validate() error {

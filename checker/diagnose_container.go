@@ -27,6 +27,9 @@ func (d diagnosis) container(p *corev1.Pod, s corev1.ContainerStatus) (labs.Find
 			if f, found := d.missingConfig(p, called, w.Message); found {
 				return f, true
 			}
+			if strings.Contains(w.Message, "runAsNonRoot and image will run as root") {
+				return labs.Finding{Because: fmt.Sprintf("%s is not to run as root (runAsNonRoot), and its image says no other user", called), Look: describe}, true
+			}
 			return labs.Finding{Because: called + " cannot be set up: " + clip(w.Message, 200), Look: describe}, true
 		case "CreateContainerError", "RunContainerError":
 			if s.LastTerminationState.Terminated == nil {
@@ -200,14 +203,26 @@ func probePortName(p *corev1.Probe) string {
 	return ""
 }
 
-// probeSays is what the kubelet said when the probe failed the last time.
+// probeSays is what the kubelet said when the probe failed the last time. On a busy
+// machine any probe may be late now and then: that counts when it was seen the most.
 func (d diagnosis) probeSays(p *corev1.Pod, which string) string {
+	says, seen := "", int32(0)
 	for _, e := range d.events(p.UID) {
-		if rest, found := strings.CutPrefix(e.Message, strings.ToUpper(which[:1])+which[1:]+" probe failed: "); found && e.Reason == "Unhealthy" {
-			return rest
+		rest, found := strings.CutPrefix(e.Message, strings.ToUpper(which[:1])+which[1:]+" probe failed: ")
+		if !found || e.Reason != "Unhealthy" || says != "" && e.Count < seen {
+			continue
+		}
+		says, seen = rest, e.Count
+		if !tooLate(rest) {
+			break
 		}
 	}
-	return ""
+	return says
+}
+
+// tooLate reports whether a probe failed because its answer did not come in time.
+func tooLate(says string) bool {
+	return slices.ContainsFunc([]string{"deadline exceeded", "Client.Timeout", "i/o timeout", "timed out"}, func(part string) bool { return strings.Contains(says, part) })
 }
 
 // answerRefused is what a probe gets where nothing listens.
@@ -225,10 +240,10 @@ func (d diagnosis) probe(p *corev1.Pod, c corev1.Container, which string, probe 
 		answer = "HTTP " + code[1]
 	case strings.Contains(says, "connection refused"):
 		answer = answerRefused
-	case strings.Contains(says, "deadline exceeded"), strings.Contains(says, "Client.Timeout"), strings.Contains(says, "i/o timeout"):
-		answer = "no answer " + within
-	case strings.Contains(says, "timed out") && probe.Exec != nil:
+	case tooLate(says) && probe.Exec != nil:
 		answer = "it does not end " + within
+	case tooLate(says):
+		answer = "no answer " + within
 	case says == "":
 		answer = "no good answer"
 	}

@@ -126,6 +126,27 @@ func TestWhyNotReady(t *testing.T) {
 	}
 }
 
+func TestProbeThatIsLate(t *testing.T) {
+	event := func(says string, count int, at string) any {
+		return thing("v1", "Event", "e"+at, nil, map[string]any{"reason": "Unhealthy", "message": "Readiness probe failed: " + says, "count": count,
+			"lastTimestamp": "2026-01-01T00:00:" + at + "Z"})
+	}
+	for name, c := range map[string]struct {
+		events []any
+		says   string
+	}{
+		"once, by accident":       {[]any{event("statuscode: 404", 20, "01"), event("deadline exceeded", 1, "02")}, "statuscode: 404"},
+		"always":                  {[]any{event("connection refused", 2, "01"), event("deadline exceeded", 9, "02")}, "deadline exceeded"},
+		"the newest, when not so": {[]any{event("connection refused", 20, "01"), event("statuscode: 404", 1, "02")}, "statuscode: 404"},
+		"nothing else":            {[]any{event("deadline exceeded", 1, "02")}, "deadline exceeded"},
+	} {
+		ctx, target := serveCluster{objects: map[string]any{"/api/v1/namespaces/lab/events": map[string]any{"apiVersion": "v1", "kind": "EventList", "items": c.events}}}.start(t)
+		k, err := kubeOf(ctx, target)
+		assert.NoError(t, err)
+		assert.Equal(t, c.says, diagnosis{ctx, k, target, "lab"}.probeSays(&corev1.Pod{}, "readiness"), name)
+	}
+}
+
 func TestCrashForMemory(t *testing.T) {
 	ctx, target := serveCluster{}.start(t)
 	k, err := kubeOf(ctx, target)
