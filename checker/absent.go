@@ -65,6 +65,9 @@ func (c *absentCheck) look(ctx context.Context, t *Target) ([]labs.Finding, erro
 		switch owner := metav1.GetControllerOf(&o); {
 		case o.GetDeletionTimestamp() != nil && len(o.GetFinalizers()) > 0:
 			f.Because = fmt.Sprintf("it is being deleted, and waits for %s", o.GetFinalizers()[0])
+		case o.GetDeletionTimestamp() != nil && o.GetKind() == "Pod" && o.GetDeletionGracePeriodSeconds() != nil:
+			f.Because = fmt.Sprintf("it is being deleted, and its containers may take %d s to end (terminationGracePeriodSeconds)", *o.GetDeletionGracePeriodSeconds())
+			f.Look = command(t, "kubectl describe pod "+o.GetName(), o.GetNamespace(), "")
 		case o.GetDeletionTimestamp() != nil:
 			f.Because = "it is being deleted"
 		case owner != nil:

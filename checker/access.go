@@ -38,7 +38,7 @@ type permission struct {
 	Verbs     []string `yaml:"verbs" doc:"Such as get, list, watch, create, update, patch, delete." required:"true"`
 	Resource  string   `yaml:"resource" doc:"Such as pods, pods/log or deployments; with its API group as in deployments.apps when several have one of that name. One that the cluster does not know fails, in denied too." required:"true"`
 	Name      string   `yaml:"name" doc:"One object; all when it is not given."`
-	Namespace string   `yaml:"namespace" doc:"The lab's when it is not given; \"*\" is the whole cluster."`
+	Namespace string   `yaml:"namespace" doc:"The lab's when it is not given; \"*\" is the whole cluster, in which what belongs to no namespace, such as nodes, always is."`
 }
 
 func (c *accessCheck) validate() error {
@@ -165,14 +165,14 @@ func (c *accessCheck) ask(ctx context.Context, k *kube, t *Target, who subject, 
 	a := accessAsked{k: k, t: t, who: who, verb: verb, name: p.Name, namespace: p.Namespace}
 	a.resource, a.subresource, _ = strings.Cut(p.Resource, "/")
 	a.resource, a.group, _ = strings.Cut(a.resource, ".")
-	if f, err := a.find(ctx); f != nil || err != nil {
-		return f, err
-	}
 	switch p.Namespace {
 	case "":
 		a.namespace = t.Namespace
 	case "*":
 		a.namespace = ""
+	}
+	if f, err := a.find(ctx); f != nil || err != nil {
+		return f, err
 	}
 	r, err := k.typed.AuthorizationV1().SubjectAccessReviews().Create(ctx, who.review(&authorizationv1.ResourceAttributes{
 		Namespace: a.namespace, Verb: verb, Group: a.group, Resource: a.resource, Subresource: a.subresource, Name: p.Name}), metav1.CreateOptions{})
@@ -198,8 +198,26 @@ func (c *accessCheck) ask(ctx context.Context, k *kube, t *Target, who subject, 
 	return &f, nil
 }
 
+// place leaves the namespace out of a question about what belongs to none: there no
+// RoleBinding counts. A namespace itself is asked for in itself.
+func (a *accessAsked) place(ctx context.Context, of schema.GroupVersionResource) error {
+	ctx = klog.NewContext(ctx, klog.Logger{})
+	kind, err := a.k.mapper.KindForWithContext(ctx, of)
+	if err != nil {
+		return kubeError("asking what the cluster knows of "+a.what(), err)
+	}
+	m, err := a.k.mapper.RESTMappingWithContext(ctx, kind.GroupKind(), kind.Version)
+	if err != nil {
+		return kubeError("asking what the cluster knows of "+a.what(), err)
+	}
+	if m.Scope.Name() == meta.RESTScopeNameRoot && of.Resource != "namespaces" {
+		a.namespace, a.unplaced = "", true
+	}
+	return nil
+}
+
 // find gives the resource its API group when the author gave none, as kubectl
-// does. The finding says that the cluster has no such resource: nobody may touch
+// does, and leaves out the namespace of what has none. The finding says that the cluster has no such resource: nobody may touch
 // it, and that proves nothing.
 func (a *accessAsked) find(ctx context.Context) (*labs.Finding, error) {
 	if a.resource == "*" || slices.Contains([]string{"impersonate", "approve", "sign", "use"}, a.verb) {
@@ -209,7 +227,7 @@ func (a *accessAsked) find(ctx context.Context) (*labs.Finding, error) {
 	switch {
 	case err == nil:
 		a.group, a.resource = found.Group, found.Resource
-		return nil, nil
+		return nil, a.place(ctx, found)
 	case !meta.IsNoMatchError(err):
 		return nil, kubeError("asking what the cluster knows of "+a.what(), err)
 	}

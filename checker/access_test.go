@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 )
 
 func TestAccessAsksTheCluster(t *testing.T) {
@@ -50,9 +51,35 @@ func TestAccessAsksTheCluster(t *testing.T) {
 		"nobody may touch what is not there, and that proves nothing")
 	assert.Len(t, asked, 1)
 
+	look(`access: {who: {user: anna}, allowed: [{verbs: [get], resource: nodes}]}`)
+	assert.Empty(t, asked[0].ResourceAttributes.Namespace, "a node belongs to none, where a RoleBinding would count")
+	look(`access: {who: {user: anna}, allowed: [{verbs: [get], resource: namespaces, name: lab}]}`)
+	assert.Equal(t, "lab", asked[0].ResourceAttributes.Namespace, "a namespace itself may be got by a RoleBinding in it")
+
 	look(`access: {who: {user: "system:anonymous"}, allowed: [{verbs: [get], resource: pods, namespace: "*"}]}`)
 	assert.False(t, slices.Contains(asked[0].Groups, "system:authenticated"))
 	assert.Empty(t, asked[0].ResourceAttributes.Namespace)
+}
+
+func TestWideGroup(t *testing.T) {
+	group := func(name string) rbacv1.Subject { return rbacv1.Subject{Kind: rbacv1.GroupKind, Name: name} }
+	account := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Name: "reader", Namespace: "lab"}
+	reader, anna := subject{ServiceAccount: "reader", Namespace: "lab"}, subject{User: "anna", Groups: []string{"dev"}}
+	for name, c := range map[string]struct {
+		who      subject
+		subjects []rbacv1.Subject
+		want     string
+	}{
+		"itself":                   {reader, []rbacv1.Subject{account}, ""},
+		"all accounts":             {reader, []rbacv1.Subject{group("system:serviceaccounts:lab")}, "system:serviceaccounts:lab"},
+		"those of another":         {reader, []rbacv1.Subject{group("system:serviceaccounts:other")}, ""},
+		"itself and all":           {reader, []rbacv1.Subject{group("system:authenticated"), account}, ""},
+		"the group that is meant":  {anna, []rbacv1.Subject{group("dev")}, ""},
+		"everybody, and not that":  {anna, []rbacv1.Subject{group("ops"), group("system:authenticated")}, "system:authenticated"},
+		"another user's own group": {anna, []rbacv1.Subject{group("ops")}, ""},
+	} {
+		assert.Equal(t, c.want, accessAsked{who: c.who}.wideGroup(binding{subjects: c.subjects}), name)
+	}
 }
 
 func TestAccessSaysHowKubectlAsks(t *testing.T) {

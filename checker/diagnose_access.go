@@ -19,6 +19,7 @@ type accessAsked struct {
 	who                                      subject
 	verb, group, resource, subresource, name string
 	namespace                                string // empty: the whole cluster
+	unplaced                                 bool   // the resource belongs to no namespace
 }
 
 // what is the resource as kubectl takes it.
@@ -38,11 +39,11 @@ func (a accessAsked) what() string {
 
 func (a accessAsked) String() string {
 	out := a.verb + " " + a.what()
-	switch a.namespace {
-	case "":
-		return out + " in the whole cluster"
-	case a.t.Namespace:
+	switch {
+	case a.unplaced, a.namespace == a.t.Namespace:
 		return out
+	case a.namespace == "":
+		return out + " in the whole cluster"
 	}
 	return out + " in namespace " + a.namespace
 }
@@ -147,6 +148,9 @@ func (a accessAsked) whyDenied(ctx context.Context) (labs.Finding, error) {
 		if a.namespace == "" {
 			f.Because = fmt.Sprintf("%s gives %s its permissions in namespace %s only, not in the whole cluster", b, a.who, b.namespace)
 		}
+		if a.unplaced {
+			f.Because = fmt.Sprintf("%s gives %s its permissions in namespace %s only, and %s belong to no namespace: that takes a ClusterRoleBinding", b, a.who, b.namespace, a.resource)
+		}
 		return f, nil
 	}
 	if f := a.nearSubject(ctx, all); f.Because != "" {
@@ -221,6 +225,10 @@ func (a accessAsked) lacks(rules []rbacv1.PolicyRule) string {
 		switch {
 		case group && resource && verb && name:
 			return ""
+		case group && resource && verb && a.name == "" && slices.Contains([]string{"list", "watch", "create", "deletecollection"}, a.verb):
+			say(5, "allows to %s only %s called %s (resourceNames), and to %s is asked without a name", a.verb, wanted, strings.Join(r.ResourceNames, ", "), a.verb)
+		case group && resource && verb && a.name != "":
+			say(5, "allows to %s only %s called %s (resourceNames), and not %s", a.verb, wanted, strings.Join(r.ResourceNames, ", "), a.name)
 		case group && resource && verb:
 			say(5, "allows to %s only %s called %s", a.verb, wanted, strings.Join(r.ResourceNames, ", "))
 		case group && resource:
@@ -279,29 +287,67 @@ func (a accessAsked) nearSubject(ctx context.Context, all rbac) labs.Finding {
 // reasonBinding takes apart what RBAC says of a permission that it grants.
 var reasonBinding = regexp.MustCompile(`allowed by (ClusterRoleBinding|RoleBinding) "([^"/]+)(?:/([^"]+))?" of (ClusterRole|Role) "([^"]+)"`)
 
-// whyAllowed says which binding and rule allow what must be denied.
+// whyAllowed says which binding and rule allow what must be denied, and through which
+// group when the binding does not name the subject itself.
 func (a accessAsked) whyAllowed(ctx context.Context, reason string) labs.Finding {
 	m := reasonBinding.FindStringSubmatch(reason)
 	if m == nil {
 		return labs.Finding{Because: "the cluster says: " + clip(reason, 160)}
 	}
-	kind, name, roleKind, roleName := m[1], m[2], m[4], m[5]
+	kind, name, namespace, roleKind, roleName := m[1], m[2], m[3], m[4], m[5]
 	step(ctx, "%s %s gives %s %s", kind, name, roleKind, roleName)
 	f := labs.Finding{Because: fmt.Sprintf("%s %s gives %s %s, which allows it", kind, name, roleKind, roleName),
-		Look: command(a.t, "kubectl get "+strings.ToLower(roleKind)+" "+roleName, m[3], "-o yaml")}
-	if all, err := a.read(ctx); err == nil {
-		for _, r := range all.roles {
-			if r.kind != roleKind || r.name != roleName || r.kind == "Role" && r.namespace != m[3] {
-				continue
-			}
-			for _, rule := range r.rules {
-				if a.lacks([]rbacv1.PolicyRule{rule}) == "" {
-					f.Because += fmt.Sprintf(": %s on %s", strings.Join(rule.Verbs, ", "), clip(strings.Join(rule.Resources, ", "), 80))
-					step(ctx, "its rule: %s on %s", strings.Join(rule.Verbs, ", "), strings.Join(rule.Resources, ", "))
-					return f
-				}
+		Look: command(a.t, "kubectl get "+strings.ToLower(roleKind)+" "+roleName, namespace, "-o yaml")}
+	all, err := a.read(ctx)
+	if err != nil {
+		return f
+	}
+	for _, b := range all.bindings {
+		if group := a.wideGroup(b); group != "" && b.kind == kind && b.name == name && b.namespace == namespace {
+			step(ctx, "%s is for the group %s", b, group)
+			f.Because = fmt.Sprintf("%s is for the group %s, which is %s, and gives %s %s, which allows it", b, group, inWords(group), roleKind, roleName)
+			f.Look = command(a.t, "kubectl get "+strings.ToLower(kind)+" "+name, namespace, "-o yaml")
+		}
+	}
+	for _, r := range all.roles {
+		if r.kind != roleKind || r.name != roleName || r.kind == "Role" && r.namespace != namespace {
+			continue
+		}
+		for _, rule := range r.rules {
+			if a.lacks([]rbacv1.PolicyRule{rule}) == "" {
+				f.Because += fmt.Sprintf(": %s on %s", strings.Join(rule.Verbs, ", "), clip(strings.Join(rule.Resources, ", "), 80))
+				step(ctx, "its rule: %s on %s", strings.Join(rule.Verbs, ", "), strings.Join(rule.Resources, ", "))
+				return f
 			}
 		}
 	}
 	return f
+}
+
+// wideGroup is the group of the cluster's own by which alone a binding is for the
+// subject, or "" when it names the subject or a group that the check is about.
+func (a accessAsked) wideGroup(b binding) string {
+	group := ""
+	for _, s := range b.subjects {
+		switch {
+		case !a.is(s):
+		case s.Kind != rbacv1.GroupKind || slices.Contains(a.who.Groups, s.Name):
+			return ""
+		default:
+			group = s.Name
+		}
+	}
+	return group
+}
+
+// inWords says who is in a group of the cluster's own.
+func inWords(group string) string {
+	namespace, ofOne := strings.CutPrefix(group, "system:serviceaccounts:")
+	switch {
+	case ofOne:
+		return "every ServiceAccount of namespace " + namespace
+	case group == "system:serviceaccounts":
+		return "every ServiceAccount of the cluster"
+	}
+	return "everybody whom the cluster knows" // system:authenticated
 }

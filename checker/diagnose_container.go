@@ -24,8 +24,11 @@ func (d diagnosis) container(p *corev1.Pod, s corev1.ContainerStatus) (labs.Find
 		case "ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable", "ImageInspectError":
 			return d.image(p, spec, w), true
 		case "CreateContainerConfigError":
-			if f, found := d.missingConfig(called, w.Message); found {
+			if f, found := d.missingConfig(p, called, w.Message); found {
 				return f, true
+			}
+			if strings.Contains(w.Message, "runAsNonRoot and image will run as root") {
+				return labs.Finding{Because: fmt.Sprintf("%s is not to run as root (runAsNonRoot), and its image says no other user", called), Look: describe}, true
 			}
 			return labs.Finding{Because: called + " cannot be set up: " + clip(w.Message, 200), Look: describe}, true
 		case "CreateContainerError", "RunContainerError":
@@ -47,6 +50,9 @@ func (d diagnosis) container(p *corev1.Pod, s corev1.ContainerStatus) (labs.Find
 			return labs.Finding{}, false
 		}
 		called = "init container " + s.Name
+		if spec.RestartPolicy != nil {
+			called = "sidecar " + s.Name
+		}
 	}
 	return d.crash(p, spec, called, end, s.State.Terminated == nil), true
 }
@@ -99,13 +105,22 @@ func (d diagnosis) crash(p *corev1.Pod, spec corev1.Container, called string, en
 			which, probe = "startup", spec.StartupProbe
 		}
 		if probe != nil && strings.Contains(says, spec.Name) {
-			return d.probe(p, spec, which, probe, "is restarted again and again")
+			f := d.probe(p, spec, which, probe, "is restarted again and again")
+			if which == "liveness" && f.Nearest == "" && spec.StartupProbe == nil && strings.HasSuffix(f.Because, answerRefused) {
+				// It may just not have begun to listen.
+				f.Because += fmt.Sprintf(", for which it is killed %d s after its start", int(end.FinishedAt.Sub(end.StartedAt.Time).Seconds()))
+				f.Nearest = fmt.Sprintf("initialDelaySeconds is %d, and it has no startupProbe, which would give it time to start", probe.InitialDelaySeconds)
+			}
+			return f
 		}
 	}
 	if limit, ok := spec.Resources.Limits[corev1.ResourceMemory]; ok && end.ExitCode == 137 {
 		// Some runtimes do not tell who killed it.
 		return labs.Finding{Because: fmt.Sprintf("%s was killed (exit code 137), probably because it needs more memory than its limit of %s", called, limit.String()),
 			Look: d.describe("Pod", p.Name)}
+	}
+	if f, found := d.emptyFolder(p, spec); found && end.ExitCode != 0 {
+		return f
 	}
 	because := fmt.Sprintf("%s ends with exit code %d", called, end.ExitCode)
 	switch end.ExitCode {
@@ -135,53 +150,6 @@ func (d diagnosis) says(pod, container string, previous bool) string {
 		return ""
 	}
 	return tellingLine(string(text))
-}
-
-// missingConfig explains a ConfigMap, a Secret or a key in one that is not there.
-func (d diagnosis) missingConfig(called, says string) (labs.Finding, bool) {
-	noKey := regexp.MustCompile(`couldn't find key (\S+) in (ConfigMap|Secret) [^/]+/([\w.-]+)`).FindStringSubmatch(says)
-	noObject := regexp.MustCompile(`(configmap|secret) "([^"]+)" not found`).FindStringSubmatch(says)
-	noFile := regexp.MustCompile(`references non-existent (config|secret) key: (\S+)`).FindStringSubmatch(says)
-	switch {
-	case noKey != nil:
-		f := labs.Finding{
-			Because: fmt.Sprintf("%s %s has no key %s, which %s wants", noKey[2], noKey[3], noKey[1], called),
-			Look:    d.get(noKey[2], noKey[3], "-o yaml")}
-		if keys := d.keys(noKey[2], noKey[3]); len(keys) > 0 {
-			f.Nearest = "it has " + listed(keys)
-			if near := nearFit(noKey[1], keys); near != "" {
-				f.Nearest = "it has " + near
-			}
-		}
-		return f, true
-	case noObject != nil:
-		kind := map[string]string{"configmap": "ConfigMap", "secret": "Secret"}[noObject[1]]
-		return labs.Finding{
-			Because: fmt.Sprintf("there is no %s %s, which %s wants", kind, noObject[2], called),
-			Nearest: d.nearName(ref{APIVersion: "v1", Kind: kind, Name: noObject[2]}),
-			Look:    command(d.t, "kubectl get "+noObject[1]+"s", d.namespace, "")}, true
-	case noFile != nil:
-		kind := map[string]string{"config": "ConfigMap", "secret": "Secret"}[noFile[1]]
-		return labs.Finding{Because: fmt.Sprintf("a volume of %s wants the key %s, which its %s does not have", called, noFile[2], kind)}, true
-	}
-	return labs.Finding{}, false
-}
-
-// keys are the keys of a ConfigMap or a Secret.
-func (d diagnosis) keys(kind, name string) []string {
-	found, err := d.k.objects(d.ctx, ref{APIVersion: "v1", Kind: kind, Name: name, Namespace: d.namespace})
-	if err != nil || len(found) == 0 {
-		return nil
-	}
-	var out []string
-	for _, part := range []string{"data", "binaryData"} {
-		data, _ := found[0].Object[part].(map[string]any)
-		for key := range data {
-			out = append(out, key)
-		}
-	}
-	slices.Sort(out)
-	return out
 }
 
 // probed explains a container that runs and does not pass its probe. Before the
@@ -224,28 +192,47 @@ func probePortName(p *corev1.Probe) string {
 	return ""
 }
 
-// probeSays is what the kubelet said when the probe failed the last time.
+// probeSays is what the kubelet said when the probe failed the last time. On a busy
+// machine any probe may be late now and then: that counts when it was seen the most.
 func (d diagnosis) probeSays(p *corev1.Pod, which string) string {
+	says, seen := "", int32(0)
 	for _, e := range d.events(p.UID) {
-		if rest, found := strings.CutPrefix(e.Message, strings.ToUpper(which[:1])+which[1:]+" probe failed: "); found && e.Reason == "Unhealthy" {
-			return rest
+		rest, found := strings.CutPrefix(e.Message, strings.ToUpper(which[:1])+which[1:]+" probe failed: ")
+		if !found || e.Reason != "Unhealthy" || says != "" && e.Count < seen {
+			continue
+		}
+		says, seen = rest, e.Count
+		if !tooLate(rest) {
+			break
 		}
 	}
-	return ""
+	return says
 }
 
+// tooLate reports whether a probe failed because its answer did not come in time.
+func tooLate(says string) bool {
+	return slices.ContainsFunc([]string{"deadline exceeded", "Client.Timeout", "i/o timeout", "timed out"}, func(part string) bool { return strings.Contains(says, part) })
+}
+
+// answerRefused is what a probe gets where nothing listens.
+const answerRefused = "connection refused"
+
+// probe says what a probe asks and gets; state is what becomes of the container.
 func (d diagnosis) probe(p *corev1.Pod, c corev1.Container, which string, probe *corev1.Probe, state string) labs.Finding {
 	f := labs.Finding{Look: d.describe("Pod", p.Name)}
 	says := d.probeSays(p, which)
 	code := regexp.MustCompile(`statuscode: (\d+)`).FindStringSubmatch(says)
 	answer := clip(says, 160)
+	within := fmt.Sprintf("within %d s (timeoutSeconds)", max(probe.TimeoutSeconds, 1))
 	switch {
 	case code != nil:
 		answer = "HTTP " + code[1]
 	case strings.Contains(says, "connection refused"):
-		answer = "connection refused"
-	case strings.Contains(says, "deadline exceeded"), strings.Contains(says, "Client.Timeout"), strings.Contains(says, "i/o timeout"):
-		answer = "no answer in time"
+		answer = answerRefused
+	case tooLate(says) && probe.Exec != nil:
+		answer = "it does not end " + within
+	case tooLate(says):
+		answer = "no answer " + within
 	case says == "":
 		answer = "no good answer"
 	}

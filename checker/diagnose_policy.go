@@ -247,29 +247,6 @@ func (v policyView) wrongPlace(direction networkingv1.PolicyType) labs.Finding {
 	return labs.Finding{}
 }
 
-// noDNS is the finding when a policy keeps a pod from the cluster's DNS.
-func (v policyView) noDNS() labs.Finding {
-	policies := v.policiesOf(v.from, networkingv1.PolicyTypeEgress)
-	for _, p := range policies {
-		for _, r := range rulesOf(p, networkingv1.PolicyTypeEgress) {
-			for _, port := range r.ports {
-				if port.Port != nil && port.Port.IntVal == 53 {
-					return labs.Finding{}
-				}
-			}
-			if len(r.ports) == 0 && len(r.peers) == 0 {
-				return labs.Finding{}
-			}
-		}
-	}
-	if len(policies) == 0 {
-		return labs.Finding{}
-	}
-	step(v.ctx, "pod %s cannot look up names", v.from.Name)
-	return labs.Finding{Because: fmt.Sprintf("NetworkPolicy %s limits whom pod %s may ask, and does not allow DNS (port 53 of the pods in kube-system)", policies[0].Name, v.from.Name),
-		Look: command(v.t, "kubectl describe networkpolicy "+policies[0].Name, v.from.Namespace, "")}
-}
-
 // whyLetIn says why somebody who must be blocked is not.
 func whyLetIn(ctx context.Context, k *kube, t *Target, from *corev1.Pod, to destination) labs.Finding {
 	v, ok := view(ctx, k, t, from, to)

@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 // autoscaler is the cause for which a HorizontalPodAutoscaler does not scale.
@@ -79,6 +80,22 @@ func (d diagnosis) autoscaler(name string) labs.Finding {
 	return labs.Finding{}
 }
 
+// scaledBy is the finding when an autoscaler, and not the learner, says how many
+// replicas a workload has.
+func (d diagnosis) scaledBy(kind, name string) labs.Finding {
+	list, err := d.k.typed.AutoscalingV2().HorizontalPodAutoscalers(d.namespace).List(d.ctx, metav1.ListOptions{})
+	if err != nil {
+		return labs.Finding{}
+	}
+	for _, h := range list.Items {
+		if t := h.Spec.ScaleTargetRef; t.Kind == kind && t.Name == name {
+			return labs.Finding{Because: fmt.Sprintf("HorizontalPodAutoscaler %s sets the replicas of %s %s, from %d (minReplicas) to %d (maxReplicas)", h.Name, kind, name, or1(h.Spec.MinReplicas), h.Spec.MaxReplicas),
+				Look: d.get("HorizontalPodAutoscaler", h.Name, "")}
+		}
+	}
+	return labs.Finding{}
+}
+
 // budget is the cause for which a PodDisruptionBudget allows no disruption.
 func (d diagnosis) budget(name string) labs.Finding {
 	b, err := d.k.typed.PolicyV1().PodDisruptionBudgets(d.namespace).Get(d.ctx, name, metav1.GetOptions{})
@@ -119,7 +136,16 @@ func (d diagnosis) budget(name string) labs.Finding {
 		}
 	}
 	if s.DisruptionsAllowed == 0 && s.DesiredHealthy >= s.ExpectedPods {
-		return labs.Finding{Because: fmt.Sprintf("%s allows no disruption: %d of %d pods must stay", called, s.DesiredHealthy, s.ExpectedPods), Look: look}
+		f := labs.Finding{Because: fmt.Sprintf("%s allows no disruption: %d of %d pods must stay", called, s.DesiredHealthy, s.ExpectedPods), Look: look}
+		switch least, most := b.Spec.MinAvailable, b.Spec.MaxUnavailable; {
+		case least != nil && least.Type == intstr.String:
+			f.Because += fmt.Sprintf(", for minAvailable %s is rounded up", least)
+		case least != nil:
+			f.Because += fmt.Sprintf(" (minAvailable: %s)", least)
+		case most != nil:
+			f.Because += fmt.Sprintf(" (maxUnavailable: %s)", most)
+		}
+		return f
 	}
 	return labs.Finding{}
 }

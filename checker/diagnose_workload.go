@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,6 +79,7 @@ type workload struct {
 	uid         types.UID
 	seen        bool // the controller knows the last change
 	paused      bool
+	recreate    bool // new pods are made when the old ones have ended
 	want        int32
 	updated     int32 // pods made from the present template
 	ready       int32
@@ -143,7 +143,7 @@ func (d diagnosis) workload(kind, name string) (*workload, error) {
 
 func (d diagnosis) deployment(o *appsv1.Deployment) *workload {
 	w := &workload{kind: "Deployment", name: o.Name, uid: o.UID, seen: o.Status.ObservedGeneration >= o.Generation,
-		paused: o.Spec.Paused, want: or1(o.Spec.Replicas), updated: o.Status.UpdatedReplicas,
+		paused: o.Spec.Paused, recreate: o.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType, want: or1(o.Spec.Replicas), updated: o.Status.UpdatedReplicas,
 		ready: o.Status.ReadyReplicas, available: o.Status.AvailableReplicas, selector: o.Spec.Selector}
 	for _, c := range o.Status.Conditions {
 		switch {
@@ -195,7 +195,7 @@ func (d diagnosis) why(w *workload) labs.Finding {
 	case !w.seen:
 		return labs.Finding{Because: fmt.Sprintf("the cluster has not acted on the last change of %s yet", w)}
 	case w.want == 0 && w.kind == "DaemonSet":
-		return labs.Finding{Because: fmt.Sprintf("no node fits %s", w), Look: describe}
+		return d.unplaced(w.name)
 	case w.want == 0:
 		return labs.Finding{Because: fmt.Sprintf("%s is scaled to 0 replicas", w), Look: about}
 	case w.paused && w.updated < w.want:
@@ -214,6 +214,9 @@ func (d diagnosis) why(w *workload) labs.Finding {
 		if f, found := d.pod(&pods[i], "pod "+pods[i].Name); found {
 			return f
 		}
+	}
+	if f := d.ending(w); f.Because != "" {
+		return f
 	}
 	if w.stuck != "" {
 		return labs.Finding{Because: fmt.Sprintf("the rollout of %s is stuck: %s", w, clip(w.stuck, 160)), Look: describe}
@@ -248,6 +251,30 @@ func (d diagnosis) pods(w *workload) []corev1.Pod {
 	return mine
 }
 
+// ending is an old pod that new ones wait for, because it has not ended yet.
+func (d diagnosis) ending(w *workload) labs.Finding {
+	list, err := d.k.typed.CoreV1().Pods(d.namespace).List(d.ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(w.selector)})
+	if err != nil || !w.recreate && w.kind != "StatefulSet" {
+		return labs.Finding{}
+	}
+	for _, p := range list.Items {
+		if p.DeletionTimestamp == nil || w.updated >= w.want {
+			continue
+		}
+		f := labs.Finding{Because: fmt.Sprintf("%s makes a new pod only when the old one has ended, and pod %s is still ending", w, p.Name), Look: d.describe("Pod", p.Name)}
+		for _, c := range p.Spec.Containers {
+			if c.Lifecycle != nil && c.Lifecycle.PreStop != nil {
+				f.Because += fmt.Sprintf(": container %s has a preStop hook", c.Name)
+			}
+		}
+		if grace := p.DeletionGracePeriodSeconds; grace != nil {
+			f.Because += fmt.Sprintf(", and it may take %d s (terminationGracePeriodSeconds)", *grace)
+		}
+		return f
+	}
+	return labs.Finding{}
+}
+
 func ownerOf(w *workload) metav1.Object { return &metav1.ObjectMeta{UID: w.owner} }
 
 func rank(b bool) int {
@@ -264,42 +291,6 @@ func isReady(p *corev1.Pod) bool {
 		}
 	}
 	return false
-}
-
-// refusal explains why the API server does not take the pods of a workload.
-func (d diagnosis) refusal(w *workload, says string) labs.Finding {
-	quota := regexp.MustCompile(`exceeded quota: (\S+), requested: (\S+), used: (\S+), limited: (\S+)`)
-	unsaid := regexp.MustCompile(`failed quota: (\S+): must specify (.+?)(?: for:? .*)?$`)
-	limit := regexp.MustCompile(`((?:maximum|minimum|max|min) .+ (?:per|to limit|ratio).*)$`)
-	security := regexp.MustCompile(`violates PodSecurity "([^":]+)[^"]*": (.*)$`)
-	account := regexp.MustCompile(`serviceaccount "([^"]+)" not found`)
-	if m := quota.FindStringSubmatch(says); m != nil {
-		return labs.Finding{
-			Because: fmt.Sprintf("ResourceQuota %s allows %s, and %s is used already", m[1], m[4], m[3]),
-			Look:    command(d.t, "kubectl describe quota "+m[1], d.namespace, "")}
-	}
-	if m := unsaid.FindStringSubmatch(says); m != nil {
-		return labs.Finding{
-			Because: fmt.Sprintf("ResourceQuota %s asks every container to say %s, and those of %s do not", m[1], strings.ReplaceAll(m[2], ",", ", "), w),
-			Look:    command(d.t, "kubectl describe quota "+m[1], d.namespace, "")}
-	}
-	if m := security.FindStringSubmatch(says); m != nil {
-		return labs.Finding{
-			Because: fmt.Sprintf("Pod Security %s refuses the pods: %s", m[1], clip(m[2], 160)),
-			Look:    d.get(w.kind, w.name, "-o yaml")}
-	}
-	if m := account.FindStringSubmatch(says); m != nil {
-		return labs.Finding{
-			Because: fmt.Sprintf("there is no ServiceAccount %s, which the pods of %s are to use", m[1], w),
-			Nearest: d.nearName(ref{APIVersion: "v1", Kind: "ServiceAccount", Name: m[1]}),
-			Look:    command(d.t, "kubectl get serviceaccounts", d.namespace, "")}
-	}
-	if m := limit.FindStringSubmatch(says); m != nil {
-		return labs.Finding{
-			Because: "a LimitRange refuses the pods: " + clip(m[1], 160),
-			Look:    command(d.t, "kubectl describe limitrange", d.namespace, "")}
-	}
-	return labs.Finding{Because: fmt.Sprintf("the pods of %s cannot be created: %s", w, clip(says, 200)), Look: d.describe(w.kind, w.name)}
 }
 
 func (d diagnosis) get(kind, name, more string) string {

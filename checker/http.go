@@ -191,7 +191,7 @@ func (c *httpCheck) look(ctx context.Context, t *Target) ([]labs.Finding, error)
 	if err != nil || len(f) > 0 {
 		return f, err
 	}
-	return c.disappointed(ctx, answers)
+	return c.disappointed(ctx, t, answers)
 }
 
 // answered sends the requests. The finding says why one has no answer, or one with another status.
@@ -305,8 +305,7 @@ func (c *httpCheck) unlike(ctx context.Context, t *Target, u *url.URL, from *cor
 		f.Got += fmt.Sprintf(" for request %d of %d", i+1, max(c.Times, 1))
 	}
 	if a.Error == "" && c.From.inCluster() {
-		// Something else may answer for a port that the Service does not have.
-		if why := whyNoPort(ctx, t, u); why.Because != "" {
+		if why := c.whyAnswered(ctx, t, u, a.Status); why.Because != "" {
 			return because(f, why)
 		}
 	}
@@ -337,15 +336,12 @@ func whyNot(ctx context.Context, t *Target, u *url.URL, from *corev1.Pod, a http
 		return labs.Finding{}
 	}
 	n, isService := parseService(u.Hostname(), t.Namespace)
-	if from != nil && isService {
+	if isService {
 		p := pair{pod: from, to: destination{Service: n.service, Namespace: n.namespace, Port: portOf(u)}, answer: a}
 		return p.whyNot(ctx, k, t)
 	}
-	switch {
-	case a.Kind == kindDNS:
+	if a.Kind == kindDNS {
 		return whyNoName(ctx, k, t, u.Hostname())
-	case isService:
-		return whyNoAnswer(ctx, k, t, n.namespace, n.service, portOf(u))
 	}
 	return labs.Finding{}
 }
@@ -368,7 +364,7 @@ func whyNoPort(ctx context.Context, t *Target, u *url.URL) labs.Finding {
 }
 
 // disappointed are the findings of the expectations that do not hold.
-func (c *httpCheck) disappointed(ctx context.Context, answers []httpAnswer) ([]labs.Finding, error) {
+func (c *httpCheck) disappointed(ctx context.Context, t *Target, answers []httpAnswer) ([]labs.Finding, error) {
 	if len(c.Expect) == 0 {
 		return nil, nil
 	}
@@ -399,6 +395,9 @@ func (c *httpCheck) disappointed(ctx context.Context, answers []httpAnswer) ([]l
 		if c.From.inCluster() {
 			f.Look = ""
 		}
+		if why := c.mixed(ctx, t, isTrue, all); why.Because != "" {
+			f = because(f, why)
+		}
 		out = append(out, f)
 	}
 	return out, nil
@@ -417,6 +416,8 @@ func (a httpAnswer) String() string {
 		return "no answer in time"
 	case a.Kind == kindReset:
 		return "a connection that was closed before the answer"
+	case a.Kind == kindDNS && strings.Contains(a.Error, "timeout"):
+		return "no answer from the DNS in time"
 	case a.Kind == kindDNS:
 		return "no such host name"
 	}

@@ -84,7 +84,7 @@ func allKinds() []entry {
   kind: Deployment
   metadata: {name: hello}
   status: {readyReplicas: 3}
-`, "A map matches when each of its keys does. A list of maps with a name (or port, containerPort, mountPath, type, ip, key) matches entry by entry; any other list must be equal. Quantities are equal when they mean the same: 1000m and 1. Without metadata.name one object that matches is enough, and metadata.labels select. The namespace is the lab's unless metadata.namespace says another. An object that is being deleted does not match, nor the status of an older generation."},
+`, "A map matches when each of its keys does. A list of maps with a name (or port, containerPort, mountPath, type, ip, key, parentRef.name) matches entry by entry; any other list must be equal. Quantities are equal when they mean the same: 1000m and 1. Without metadata.name one object that matches is enough, and metadata.labels select. The namespace is the lab's unless metadata.namespace says another. An object that is being deleted does not match, nor the status of an older generation."},
 		{"reach", func() kind { return &reachCheck{} },
 			"Some reach a Service or a pod, and others do not.", "cluster", `reach:
   to: [{service: api, port: 80}]

@@ -69,6 +69,9 @@ func compareLists(at trail, want []any, got any) []mismatch {
 		return compareByKey(at, key, want, g)
 	}
 	if len(want) != len(g) {
+		if len(g) == 0 {
+			got = nil
+		}
 		return []mismatch{{at.String(), show(want), show(got)}}
 	}
 	var out []mismatch
@@ -83,12 +86,11 @@ func compareLists(at trail, want []any, got any) []mismatch {
 func compareByKey(at trail, key string, want, got []any) []mismatch {
 	var out []mismatch
 	for _, w := range want {
-		value := plain(w).(map[string]any)[key]
+		value := keyed(w, key)
 		here := at.entry(key + "=" + bare(value))
 		best, found := []mismatch(nil), false
 		for _, g := range got {
-			entry, _ := plain(g).(map[string]any)
-			if entry == nil || !sameScalar(plain(value), entry[key]) {
+			if !sameScalar(plain(value), keyed(g, key)) {
 				continue
 			}
 			if m := compare(here, w, g); !found || len(m) < len(best) {
@@ -103,15 +105,16 @@ func compareByKey(at trail, key string, want, got []any) []mismatch {
 	return out
 }
 
-// mergeKey is the key by which the entries of a list are told apart, or "".
+// mergeKey is the key by which the entries of a list are told apart, or "". What a
+// route's parents say of it (status.parents of the Gateway API) have their key one
+// level down.
 func mergeKey(list []any) string {
 	if len(list) == 0 {
 		return ""
 	}
-	for _, key := range []string{"name", "port", "containerPort", "mountPath", "type", "ip", "key"} {
+	for _, key := range []string{"name", "port", "containerPort", "mountPath", "type", "ip", "key", "parentRef.name"} {
 		if !slices.ContainsFunc(list, func(e any) bool {
-			m, _ := plain(e).(map[string]any)
-			v := plain(m[key])
+			v := plain(keyed(e, key))
 			_, isText := v.(string)
 			_, isNumber := number(v)
 			return !isText && !isNumber
@@ -122,12 +125,21 @@ func mergeKey(list []any) string {
 	return ""
 }
 
+// keyed is what an entry has under a merge key, nil when it has none.
+func keyed(entry any, key string) any {
+	m, _ := plain(entry).(map[string]any)
+	if outer, inner, nested := strings.Cut(key, "."); nested {
+		return keyed(m[outer], inner)
+	}
+	return m[key]
+}
+
 // present names the entries that a list has instead.
 func present(key string, list []any) string {
 	var names []string
 	for _, e := range list {
-		if m, _ := plain(e).(map[string]any); m[key] != nil {
-			names = append(names, bare(m[key]))
+		if v := keyed(e, key); v != nil {
+			names = append(names, bare(v))
 		}
 	}
 	if len(names) == 0 {

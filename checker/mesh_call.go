@@ -173,7 +173,7 @@ func (c *meshCall) ask(ctx context.Context, k *kube, t *Target, objects meshObje
 		}
 		return len(answers), []labs.Finding{because(f, cmp.Or(refused, f))}, why, nil
 	}
-	f, err = c.disappointed(ctx, answers)
+	f, err = c.disappointed(ctx, t, answers)
 	for i := range f {
 		f[i].Expected = c.That + ": " + f[i].Expected
 	}

@@ -1,12 +1,14 @@
 package checker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kindlab/kindlab/labs"
@@ -17,8 +19,8 @@ import (
 // objectCheck: a Kubernetes object that holds at least the given fields.
 //
 // A map matches when each of its keys matches. A list of maps that have a name
-// (or another merge key: port, mountPath, type, ip, key) matches entry by entry
-// by that key; any other list must be equal. Without metadata.name, one object
+// (or another merge key: port, containerPort, mountPath, type, ip, key,
+// parentRef.name) matches entry by entry by that key; any other list must be equal. Without metadata.name, one object
 // that matches is enough; metadata.labels then select. The namespace is the
 // lab's unless metadata.namespace says otherwise. When status is asked for,
 // status.observedGeneration, where there is one, must be current.
@@ -168,18 +170,28 @@ func (c *objectCheck) cause(ctx context.Context, k *kube, t *Target, o unstructu
 	if m.Path == "status.observedGeneration" {
 		return labs.Finding{Because: "the cluster has not acted on the last change yet"}
 	}
+	d := diagnosis{ctx, k, t, o.GetNamespace()}
+	if most, ok, _ := unstructured.NestedInt64(o.Object, "spec", "maxReplicas"); ok && above(m, most) {
+		return labs.Finding{Because: fmt.Sprintf("%s %s scales to %d replicas at most (maxReplicas)", c.Kind, o.GetName(), most)}
+	}
 	if why := whyNotReady(ctx, k, t, c.Kind, o.GetNamespace(), o.GetName()); why.Because != "" {
 		return why
 	}
 	if asked, ok, _ := unstructured.NestedInt64(o.Object, "spec", "replicas"); ok && strings.HasSuffix(strings.ToLower(m.Path), "replicas") {
 		if bare(asked) != m.Want {
-			return labs.Finding{Because: fmt.Sprintf("spec.replicas is %d", asked)}
+			return cmp.Or(d.scaledBy(c.Kind, o.GetName()), labs.Finding{Because: fmt.Sprintf("spec.replicas is %d", asked)})
 		}
 	}
 	if says := conditionSays(o, m.Path); says != "" {
 		return labs.Finding{Because: fmt.Sprintf("%s %s says: %s", c.Kind, o.GetName(), says)}
 	}
 	return labs.Finding{}
+}
+
+// above reports whether more replicas are wanted than most.
+func above(m mismatch, most int64) bool {
+	want, err := strconv.ParseInt(m.Want, 10, 64)
+	return err == nil && want > most && strings.HasSuffix(strings.ToLower(m.Path), "replicas")
 }
 
 // sayStatus words the counts that every learner meets as people do.

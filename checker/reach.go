@@ -194,6 +194,9 @@ func (p *pair) whyNot(ctx context.Context, k *kube, t *Target) labs.Finding {
 			return f
 		}
 	}
+	if p.reached() {
+		return labs.Finding{} // no policy was in the way
+	}
 	return whyBlocked(ctx, k, t, p.pod, p.to, p.answer.Kind)
 }
 

@@ -92,14 +92,17 @@ func (c *refusedCheck) look(ctx context.Context, t *Target) ([]labs.Finding, err
 		return c.evicted(ctx, k, t)
 	}
 	what := objectName(c.Create)
-	says, err := dryRun(ctx, k, t, c.Create)
+	taken, says, err := dryRun(ctx, k, t, c.Create)
 	if err != nil {
 		return unknownKind(ctx, k, t, c.Create, err)
 	}
 	if f := c.unlike(ctx, t, "to refuse "+what, says); f != nil {
+		if taken != nil {
+			f[0] = because(f[0], whyAccepted(ctx, k, t, taken, c.Because))
+		}
 		return f, nil
 	}
-	says, err = dryRun(ctx, k, t, c.Accepted)
+	_, says, err = dryRun(ctx, k, t, c.Accepted)
 	if err != nil {
 		return unknownKind(ctx, k, t, c.Accepted, err)
 	}
@@ -139,9 +142,7 @@ func (c *refusedCheck) unlike(ctx context.Context, t *Target, expected, says str
 	switch {
 	case says == "":
 		step(ctx, "a dry run is accepted")
-		f := labs.Finding{Expected: expected, Got: "it is accepted", Because: fmt.Sprintf("no rule of namespace %s forbids it (expected: %s)", t.Namespace, c.Because)}
-		f.Look = lookOf(t, c.Because)
-		return []labs.Finding{f}
+		return []labs.Finding{{Expected: expected, Got: "it is accepted"}}
 	case !regexp.MustCompile(c.Because).MatchString(says):
 		step(ctx, "a dry run is refused, for another reason")
 		return []labs.Finding{{Expected: fmt.Sprintf("%s, saying %s", expected, c.Because), Got: "another reason",
@@ -165,8 +166,9 @@ func lookOf(t *Target, reason string) string {
 	return ""
 }
 
-// dryRun tries to create an object. says is the cluster's reason for refusing it, or "".
-func dryRun(ctx context.Context, k *kube, t *Target, object map[string]any) (says string, err error) {
+// dryRun tries to create an object. says is the cluster's reason for refusing it, or "";
+// taken is then the object as the cluster would have it.
+func dryRun(ctx context.Context, k *kube, t *Target, object map[string]any) (taken *unstructured.Unstructured, says string, err error) {
 	o := &unstructured.Unstructured{Object: jsonable(object).(map[string]any)} // a copy, which may be changed
 	if o.GetName() == "" && o.GetGenerateName() == "" {
 		o.SetGenerateName("kindlab-try-")
@@ -177,10 +179,17 @@ func dryRun(ctx context.Context, k *kube, t *Target, object map[string]any) (say
 	}
 	to, err := k.resource(ctx, o.GetAPIVersion(), o.GetKind(), namespace)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
-	_, err = to.Create(ctx, o, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-	return refusal("trying to create "+objectName(object), err)
+	made, err := to.Create(ctx, o, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	says, err = refusal("trying to create "+objectName(object), err)
+	if err != nil || says != "" {
+		return nil, says, err
+	}
+	if made == nil {
+		made = o // it is there already
+	}
+	return made, "", nil
 }
 
 // refusal is what the cluster said when it refused a try. Any other error stays one.

@@ -3,6 +3,7 @@ package checker
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/kindlab/kindlab/labs"
 	corev1 "k8s.io/api/core/v1"
@@ -20,9 +21,17 @@ func (c *refusedCheck) evicted(ctx context.Context, k *kube, t *Target) ([]labs.
 	}
 	found = c.unlike(ctx, t, "to refuse the eviction of pod "+pod.Name, says)
 	if says == "" && len(found) > 0 {
-		found[0] = because(labs.Finding{Expected: found[0].Expected, Got: found[0].Got}, whyNoBudget(ctx, k, t, pod))
+		found[0] = because(found[0], whyNoBudget(ctx, k, t, pod))
 	}
 	if len(found) > 0 {
+		if budgets, err := budgetsOf(ctx, k, pod); err == nil && len(budgets) > 1 && says != "" {
+			var names []string
+			for _, b := range budgets {
+				names = append(names, b.Name)
+			}
+			found[0].Because = fmt.Sprintf("the PodDisruptionBudgets %s are all for pod %s, and an eviction takes no more than one", listed(names), pod.Name)
+			found[0].Look = "`kubectl get poddisruptionbudgets`"
+		}
 		return found, nil
 	}
 	if short, err := shortOfPods(ctx, k, t, pod); err != nil || short.Because != "" {
@@ -39,8 +48,45 @@ func (c *refusedCheck) evicted(ctx context.Context, k *kube, t *Target) ([]labs.
 		return nil, nil
 	}
 	step(ctx, "the eviction of pod %s is refused, as it should be", pod.Name)
-	return []labs.Finding{{Expected: "the cluster to accept the eviction of pod " + other.Name, Got: "a refusal",
-		Because: "the rule keeps too much: " + clip(says, 200), Look: lookOf(t, says)}}, nil
+	f := labs.Finding{Expected: "the cluster to accept the eviction of pod " + other.Name, Got: "a refusal",
+		Because: "the rule keeps too much: " + clip(says, 200), Look: lookOf(t, says)}
+	budgets, err := budgetsOf(ctx, k, other)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range budgets {
+		step(ctx, "PodDisruptionBudget %s: %d pods are healthy, %d must stay", b.Name, b.Status.CurrentHealthy, b.Status.DesiredHealthy)
+		if meant(b, pod) {
+			f.Because = fmt.Sprintf("PodDisruptionBudget %s selects %s, and so it keeps pod %s too", b.Name, selectorText(b.Spec.Selector), other.Name)
+		} else if b.Status.DisruptionsAllowed == 0 {
+			f.Because = fmt.Sprintf("PodDisruptionBudget %s keeps pod %s: %d pods are healthy, and %d must stay", b.Name, other.Name, b.Status.CurrentHealthy, b.Status.DesiredHealthy)
+		}
+		f.Look = "`kubectl get poddisruptionbudget " + b.Name + " -o yaml`"
+	}
+	return []labs.Finding{f}, nil
+}
+
+// selectorText is a selector in words.
+func selectorText(s *metav1.LabelSelector) string {
+	if s != nil && len(s.MatchLabels)+len(s.MatchExpressions) == 0 {
+		return "every pod of the namespace"
+	}
+	return metav1.FormatLabelSelector(s)
+}
+
+// meant reports whether a budget is for a pod.
+func meant(b policyv1.PodDisruptionBudget, pod *corev1.Pod) bool {
+	selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
+	return err == nil && selector.Matches(labels.Set(pod.Labels))
+}
+
+// budgetsOf are the disruption budgets that are for a pod.
+func budgetsOf(ctx context.Context, k *kube, pod *corev1.Pod) ([]policyv1.PodDisruptionBudget, error) {
+	list, err := k.typed.PolicyV1().PodDisruptionBudgets(pod.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, kubeError("listing disruption budgets", err)
+	}
+	return slices.DeleteFunc(list.Items, func(b policyv1.PodDisruptionBudget) bool { return !meant(b, pod) }), nil
 }
 
 // tryEviction tries to evict a pod that p means. says is the cluster's reason for
@@ -65,13 +111,12 @@ func evict(ctx context.Context, k *kube, pod *corev1.Pod, how metav1.DeleteOptio
 // shortOfPods is the finding when a budget of the pod has fewer healthy pods than
 // must stay, and so refuses every eviction.
 func shortOfPods(ctx context.Context, k *kube, t *Target, pod *corev1.Pod) (labs.Finding, error) {
-	list, err := k.typed.PolicyV1().PodDisruptionBudgets(pod.Namespace).List(ctx, metav1.ListOptions{})
+	budgets, err := budgetsOf(ctx, k, pod)
 	if err != nil {
-		return labs.Finding{}, kubeError("listing disruption budgets", err)
+		return labs.Finding{}, err
 	}
-	for _, b := range list.Items {
-		selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
-		if err != nil || !selector.Matches(labels.Set(pod.Labels)) || b.Status.CurrentHealthy >= b.Status.DesiredHealthy {
+	for _, b := range budgets {
+		if b.Status.CurrentHealthy >= b.Status.DesiredHealthy {
 			continue
 		}
 		return labs.Finding{
@@ -89,8 +134,7 @@ func whyNoBudget(ctx context.Context, k *kube, t *Target, pod *corev1.Pod) labs.
 		return f
 	}
 	for _, b := range list.Items {
-		selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
-		if err == nil && selector.Matches(labels.Set(pod.Labels)) {
+		if meant(b, pod) {
 			return labs.Finding{
 				Because: fmt.Sprintf("PodDisruptionBudget %s allows %d more disruptions: %d pods are healthy, and %d must stay", b.Name, b.Status.DisruptionsAllowed, b.Status.CurrentHealthy, b.Status.DesiredHealthy),
 				Look:    "`kubectl get poddisruptionbudget " + b.Name + "`"}

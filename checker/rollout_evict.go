@@ -14,7 +14,6 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/klog/v2"
 )
@@ -150,7 +149,7 @@ func podsLike(ctx context.Context, k *kube, d *appsv1.Deployment) ([]corev1.Pod,
 
 // whyKept is the finding for a pod that the cluster does not let go.
 func whyKept(ctx context.Context, k *kube, t *Target, pod *corev1.Pod, says string) (labs.Finding, error) {
-	budgets, err := budgetsOf(ctx, k, pod.Namespace, pod.Labels)
+	budgets, err := budgetsOf(ctx, k, pod)
 	for _, b := range budgets {
 		if b.Status.DisruptionsAllowed == 0 {
 			return labs.Finding{
@@ -159,18 +158,6 @@ func whyKept(ctx context.Context, k *kube, t *Target, pod *corev1.Pod, says stri
 		}
 	}
 	return labs.Finding{Because: "the cluster refuses the eviction of pod " + pod.Name + ": " + clip(says, 200), Look: lookOf(t, says)}, err
-}
-
-// budgetsOf are the disruption budgets of pods with these labels.
-func budgetsOf(ctx context.Context, k *kube, namespace string, of map[string]string) ([]policyv1.PodDisruptionBudget, error) {
-	list, err := k.typed.PolicyV1().PodDisruptionBudgets(namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil, kubeError("listing disruption budgets", err)
-	}
-	return slices.DeleteFunc(list.Items, func(b policyv1.PodDisruptionBudget) bool {
-		selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
-		return err != nil || !selector.Matches(labels.Set(of))
-	}), nil
 }
 
 // stirs tells of changes of a namespace's objects until ctx ends.

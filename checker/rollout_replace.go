@@ -93,7 +93,7 @@ func (c *rolloutCheck) judged(ctx context.Context, k *kube, t *Target, d *appsv1
 	if !kept {
 		return of, nil
 	}
-	budgets, err := budgetsOf(ctx, k, d.Namespace, d.Spec.Template.Labels)
+	budgets, err := budgetsOf(ctx, k, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: d.Namespace, Labels: d.Spec.Template.Labels}})
 	for _, b := range budgets {
 		of += fmt.Sprintf(" %s/%d", b.UID, b.Generation)
 	}

@@ -101,8 +101,8 @@ func whyCounted(ctx context.Context, k *kube, d *appsv1.Deployment, since time.T
 		return labs.Finding{Because: fmt.Sprintf("Deployment %s was made after the count had begun: an update keeps the old pods until there are new ones", d.Name),
 			Look: "`kubectl get deployment " + d.Name + "`"}
 	}
-	changed, known := changedAt(d, "f:spec", "f:strategy")
-	scaled, _ := changedAt(d, "f:spec", "f:replicas")
+	changed, known := changedAt(d, "spec.strategy")
+	scaled, _ := changedAt(d, "spec.replicas")
 	if f := whyNoneLeft(d); f.Because != "" && known && changed.Before(since) && scaled.Before(since) {
 		return f
 	}
@@ -135,15 +135,16 @@ func oneUpdate(d *appsv1.Deployment, sets []appsv1.ReplicaSet, since time.Time) 
 			made, updates = rs, updates+1
 		}
 	}
-	last, known := changedAt(d, "f:spec")
+	last, known := changedAt(d, "spec")
 	return known && updates == 1 && made == newest && !last.After(made.CreationTimestamp.Time)
 }
 
-// changedAt is when somebody last changed a field of a Deployment, which is named as
-// managedFields names it; known is false when the cluster does not tell.
-func changedAt(d *appsv1.Deployment, field ...string) (last time.Time, known bool) {
+// changedAt is when somebody last changed a field of a Deployment, such as spec.strategy;
+// known is false when the cluster does not tell.
+func changedAt(d *appsv1.Deployment, path string) (last time.Time, known bool) {
 	for _, by := range d.ManagedFields {
-		if by.Subresource != "" || by.Time == nil || by.FieldsV1 == nil || !owns(by.FieldsV1.Raw, field) {
+		var owned map[string]any
+		if by.Subresource != "" || by.Time == nil || by.FieldsV1 == nil || json.Unmarshal(by.FieldsV1.Raw, &owned) != nil || !owns(owned, path) {
 			continue
 		}
 		if known = true; by.Time.After(last) {
@@ -151,16 +152,4 @@ func changedAt(d *appsv1.Deployment, field ...string) (last time.Time, known boo
 		}
 	}
 	return last, known
-}
-
-// owns reports whether a set of fields has one, or something below it.
-func owns(set []byte, field []string) bool {
-	for _, key := range field {
-		var fields map[string]json.RawMessage
-		if json.Unmarshal(set, &fields) != nil || fields[key] == nil {
-			return false
-		}
-		set = fields[key]
-	}
-	return true
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // serveCluster is a small cluster: it answers GET with the objects, by path, and
-// access reviews and dry runs as told. It knows pods, services, secrets,
+// access reviews and dry runs as told. It knows pods, services, secrets, nodes,
 // namespaces and deployments.
 type serveCluster struct {
 	objects map[string]any // what is not there is 404; a list is by the path of its collection
@@ -29,7 +29,7 @@ func (s serveCluster) start(t *testing.T) (context.Context, *Target) {
 	resources := func(group string, names map[string]string) metav1.APIResourceList {
 		list := metav1.APIResourceList{GroupVersion: group}
 		for name, kind := range names {
-			list.APIResources = append(list.APIResources, metav1.APIResource{Name: name, SingularName: strings.ToLower(kind), Kind: kind, Namespaced: kind != "Namespace"})
+			list.APIResources = append(list.APIResources, metav1.APIResource{Name: name, SingularName: strings.ToLower(kind), Kind: kind, Namespaced: kind != "Namespace" && kind != "Node"})
 		}
 		return list
 	}
@@ -37,7 +37,7 @@ func (s serveCluster) start(t *testing.T) (context.Context, *Target) {
 		"/api": metav1.APIVersions{Versions: []string{"v1"}},
 		"/apis": metav1.APIGroupList{Groups: []metav1.APIGroup{{Name: "apps", PreferredVersion: metav1.GroupVersionForDiscovery{GroupVersion: "apps/v1", Version: "v1"},
 			Versions: []metav1.GroupVersionForDiscovery{{GroupVersion: "apps/v1", Version: "v1"}}}}},
-		"/api/v1":       resources("v1", map[string]string{"pods": "Pod", "services": "Service", "secrets": "Secret", "namespaces": "Namespace"}),
+		"/api/v1":       resources("v1", map[string]string{"pods": "Pod", "services": "Service", "secrets": "Secret", "namespaces": "Namespace", "nodes": "Node"}),
 		"/apis/apps/v1": resources("apps/v1", map[string]string{"deployments": "Deployment"}),
 	}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -157,6 +157,26 @@ func TestKindsOfFailure(t *testing.T) {
 	}
 }
 
+// A name that nobody answers for is told from an address that nobody answers at, also
+// in another network, where looking up opens connections of its own.
+func TestSilentDNS(t *testing.T) {
+	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer silent.Close()
+	p := process{dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, silent.LocalAddr().String())
+	}}
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			a := fetch(t.Context(), p.client(), request{method: "GET", url: "http://web.invalid./", timeout: 200 * time.Millisecond})
+			assert.Equal(t, kindDNS, a.kind, "%v", a.err)
+			assert.ErrorContains(t, a.err, "timeout")
+		})
+	}
+	all.Wait()
+}
+
 func TestExplain(t *testing.T) {
 	expired, cancel := context.WithTimeout(t.Context(), 0)
 	defer cancel()

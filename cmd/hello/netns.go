@@ -13,8 +13,20 @@ type dialFunc func(ctx context.Context, network, address string) (net.Conn, erro
 
 // resolver asks the cluster's DNS, from the network that the process asks in.
 func (p process) resolver() *net.Resolver {
-	return &net.Resolver{PreferGo: true, Dial: p.dial}
+	r := &net.Resolver{PreferGo: true}
+	if p.dial != nil {
+		r.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			return p.dial(untraced{ctx}, network, address)
+		}
+	}
+	return r
 }
+
+// untraced is a context without values, and so without a trace: a connection to the
+// DNS is a part of looking up a name, and not yet one to what the name stands for.
+type untraced struct{ context.Context }
+
+func (untraced) Value(any) any { return nil }
 
 // dialName connects to a name in the network that the process asks in.
 func (p process) dialName(ctx context.Context, network, address string) (net.Conn, error) {
