@@ -276,7 +276,7 @@ func (c *chartCheck) noDocument(what, kind, name string, kinds, names []string, 
 	if _, ok := fileOf(files, "values.yaml"); len(got) == 0 && ok {
 		f.Because = "the chart has no templates/*.yaml"
 	}
-	if outside := outsideTemplates(files, kind); outside != "" && f.Because == "" || outside != "" && len(got) == 0 {
+	if outside := outsideTemplates(files, kind); outside != "" && (f.Because == "" || len(got) == 0) {
 		f.Because = outside + " has one, and Helm renders only what is in templates/"
 		f.Look = path.Join(c.Path, outside)
 	}

@@ -170,7 +170,7 @@ func leftBehind(dockerfile, program string) string {
 	if slices.ContainsFunc(stages, func(s stage) bool { return s.name != "" && s.name == last.from }) {
 		return ""
 	}
-	named := regexp.MustCompile(`(?:^|[\s/"'\[,=])` + regexp.QuoteMeta(path.Base(program)) + `(?:$|[\s"'\],])`)
+	named := regexp.MustCompile(`(?:^|[\s/"'\[,=])` + regexp.QuoteMeta(strings.ToValidUTF8(path.Base(program), "?")) + `(?:$|[\s"'\],])`)
 	runs := false
 	for _, line := range last.instructions {
 		instruction, rest, _ := strings.Cut(line, " ")

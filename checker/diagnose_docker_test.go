@@ -62,6 +62,7 @@ func TestLeftBehind(t *testing.T) {
 // FuzzDockerfile takes whatever an attendee's Dockerfile holds.
 func FuzzDockerfile(f *testing.F) {
 	f.Add("FROM a AS b\nRUN x \\\n y\nFROM scratch\nCMD [\"/app\"]\n", "/app")
+	f.Add("FROM\nfrom", "\xee")
 	f.Add("FROM\nfrom --platform=x\nCOPY\nCMD", "")
 	f.Fuzz(func(t *testing.T, text, program string) {
 		leftBehind(text, program)

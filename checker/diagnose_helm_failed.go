@@ -138,7 +138,8 @@ func whyHookFailed(ctx context.Context, k *kube, t *Target, r *releasev1.Release
 		if h == nil || !slices.Contains(h.Events, releasev1.HookEvent(event)) {
 			continue
 		}
-		if m := helmWaited.FindStringSubmatch(r.Info.Description); m != nil && (h.Kind != m[1] || h.Name != m[2]) {
+		m := helmWaited.FindStringSubmatch(r.Info.Description)
+		if m != nil && (h.Kind != m[1] || h.Name != m[2]) || m == nil && h.LastRun.Phase != releasev1.HookPhaseFailed {
 			continue
 		}
 		f.Because = fmt.Sprintf("its %s hook, %s %s, failed", event, h.Kind, h.Name)
