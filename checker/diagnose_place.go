@@ -52,6 +52,8 @@ func (d diagnosis) unschedulable(p *corev1.Pod, called, says string) labs.Findin
 		return d.keepsAway(p, called)
 	case strings.Contains(says, "pod affinity"):
 		return d.beside(p, called)
+	case strings.Contains(says, "topology spread constraints"):
+		return d.spread(p, called)
 	case strings.Contains(says, "were unschedulable"):
 		f.Because = "the nodes that could run " + called + " are cordoned"
 		f.Look = "`kubectl get nodes`"

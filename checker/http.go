@@ -336,12 +336,14 @@ func whyNot(ctx context.Context, t *Target, u *url.URL, from *corev1.Pod, a http
 		return labs.Finding{}
 	}
 	n, isService := parseService(u.Hostname(), t.Namespace)
+	if a.Kind == kindDNS {
+		if f := whyNoName(ctx, k, t, u.Hostname()); f.Because != "" {
+			return f
+		}
+	}
 	if isService {
 		p := pair{pod: from, to: destination{Service: n.service, Namespace: n.namespace, Port: portOf(u)}, answer: a}
 		return p.whyNot(ctx, k, t)
-	}
-	if a.Kind == kindDNS {
-		return whyNoName(ctx, k, t, u.Hostname())
 	}
 	return labs.Finding{}
 }

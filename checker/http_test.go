@@ -135,6 +135,8 @@ func TestParseService(t *testing.T) {
 		"web.other.svc.cluster.local":  {"web", "other"},
 		"web.other.svc.cluster.local.": {"web", "other"},
 		"a-0.web.other.svc":            {"web", "other"},
+		"a-0.web.mine":                 {"web", "mine"},
+		"a-0.web.other":                {},
 		"10.0.0.1":                     {},
 		"www.example.com":              {},
 		"":                             {},
@@ -142,6 +144,12 @@ func TestParseService(t *testing.T) {
 		got, ok := parseService(host, "mine")
 		assert.Equal(t, want, got, host)
 		assert.Equal(t, want != serviceName{}, ok, host)
+	}
+}
+
+func TestPodNamed(t *testing.T) {
+	for host, want := range map[string]string{"a-0.web.mine": "a-0", "a-0.web.mine.svc.cluster.local": "a-0", "web.mine": "", "web": "", "x.a-0.web.mine.svc": ""} {
+		assert.Equal(t, want, podNamed(host, serviceName{"web", "mine"}), host)
 	}
 }
 

@@ -200,7 +200,7 @@ func refusal(doing string, err error) (says string, _ error) {
 		return "", nil // what is there already was not refused
 	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsNotFound(err),
 		apierrors.IsTooManyRequests(err) && strings.Contains(err.Error(), "disruption budget"),
-		apierrors.IsInternalError(err) && strings.Contains(err.Error(), "more than one PodDisruptionBudget"):
+		apierrors.IsInternalError(err) && strings.Contains(err.Error(), moreThanOne):
 		if errors.As(err, &status) {
 			says = status.Status().Message
 			for _, cause := range causesOf(status) {

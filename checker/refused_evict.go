@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/kindlab/kindlab/labs"
 	corev1 "k8s.io/api/core/v1"
@@ -11,6 +12,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 )
+
+// moreThanOne is how the cluster refuses to evict a pod that several budgets are for.
+const moreThanOne = "more than one PodDisruptionBudget"
 
 // evicted looks at what must be kept, and at what may leave. A budget that keeps a
 // pod only because others are down already proves nothing.
@@ -24,7 +28,7 @@ func (c *refusedCheck) evicted(ctx context.Context, k *kube, t *Target) ([]labs.
 		found[0] = because(found[0], whyNoBudget(ctx, k, t, pod))
 	}
 	if len(found) > 0 {
-		if budgets, err := budgetsOf(ctx, k, pod); err == nil && len(budgets) > 1 && says != "" {
+		if budgets, err := budgetsOf(ctx, k, pod); err == nil && strings.Contains(says, moreThanOne) {
 			var names []string
 			for _, b := range budgets {
 				names = append(names, b.Name)
