@@ -82,6 +82,7 @@ func ownRights() []right {
 		{"bounds of the attendees' namespaces", "core", "resourcequotas limitranges", "", edits},
 		{"for which architecture the images are to be", "core", "nodes", "", reads},
 		{"say why a pod waits for storage", "core", "persistentvolumes", "", reads},
+		{"say which class is near the one that a pod names", "scheduling.k8s.io", "priorityclasses", "", reads},
 		{"the attendees' roles", "rbac.authorization.k8s.io", "clusterroles clusterrolebindings", "", "create"},
 		{"the attendees' roles", "rbac.authorization.k8s.io", "clusterroles clusterrolebindings", roles, "get update patch delete"},
 		{"policies that keep kindlab's objects in the attendees' namespaces as they are", "admissionregistration.k8s.io", "validatingadmissionpolicies validatingadmissionpolicybindings", "", "create"},
