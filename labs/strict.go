@@ -3,6 +3,7 @@ package labs
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"regexp"
 	"slices"
@@ -22,10 +23,10 @@ type LineError struct {
 func (e LineError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Text) }
 
 // Decode decodes a YAML node into the struct or map that into points to and
-// refuses keys that into does not have. Each mistake is a [LineError]; several
+// refuses keys that into does not have, and parts of a number where it has whole ones. Each mistake is a [LineError]; several
 // come joined (see [LineErrors]).
 func Decode(n *yaml.Node, into any) error {
-	errs := unknownKeys(n, reflect.TypeOf(into))
+	errs := misfits(n, reflect.TypeOf(into))
 	if err := n.Decode(into); err != nil {
 		errs = append(errs, yamlErrors(err, n.Line)...)
 	}
@@ -132,8 +133,9 @@ func plainType(t string) string {
 	return t
 }
 
-// unknownKeys reports mapping keys that the Go type has no field for.
-func unknownKeys(n *yaml.Node, t reflect.Type) []error {
+// misfits reports mapping keys that the Go type has no field for, and numbers that the
+// library would cut off to whole ones.
+func misfits(n *yaml.Node, t reflect.Type) []error {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -158,15 +160,20 @@ func unknownKeys(n *yaml.Node, t reflect.Type) []error {
 				errs = append(errs, LineError{key.Line, unknownKey(key.Value, fields)})
 				continue
 			}
-			errs = append(errs, unknownKeys(n.Content[i+1], ft)...)
+			errs = append(errs, misfits(n.Content[i+1], ft)...)
+		}
+	case reflect.Int <= t.Kind() && t.Kind() <= reflect.Uint64 && n.Kind == yaml.ScalarNode:
+		var f float64
+		if n.ShortTag() == "!!float" && n.Decode(&f) == nil && f != math.Trunc(f) {
+			errs = append(errs, LineError{n.Line, n.Value + " is not a whole number"})
 		}
 	case (t.Kind() == reflect.Slice || t.Kind() == reflect.Array) && n.Kind == yaml.SequenceNode:
 		for _, c := range n.Content {
-			errs = append(errs, unknownKeys(c, t.Elem())...)
+			errs = append(errs, misfits(c, t.Elem())...)
 		}
 	case t.Kind() == reflect.Map && n.Kind == yaml.MappingNode:
 		for i := 1; i < len(n.Content); i += 2 {
-			errs = append(errs, unknownKeys(n.Content[i], t.Elem())...)
+			errs = append(errs, misfits(n.Content[i], t.Elem())...)
 		}
 	}
 	return errs

@@ -84,6 +84,7 @@ func TestDecode(t *testing.T) {
 			{6, "cannot unmarshal str `f` into true or false"}, {7, "cannot unmarshal str `z` into a whole number"}}},
 		{"a type's name in the value", "yes: a into b\n", new(outer), []LineError{{1, "cannot unmarshal str `a into b` into true or false"}}},
 		{"a wrong type in a list", "list:\n- count: many\n", new(outer), []LineError{{2, "cannot unmarshal str `many` into a whole number"}}},
+		{"a part of a number", "list:\n- count: 1.5\n- count: .01\n- count: 2.0\nnumber: 1.5\n", new(outer), []LineError{{2, "1.5 is not a whole number"}, {3, ".01 is not a whole number"}}},
 		{"an unknown key and a wrong type", "name: {}\nzzz: 1\n", new(struct {
 			Name string `yaml:"name"`
 		}), []LineError{{2, `unknown key "zzz"; known are name`}, {1, "cannot unmarshal map into text"}}},
