@@ -39,6 +39,8 @@ type rolloutCheck struct {
 	began    time.Time    // of the change that is going on; zero when none is
 	ended    time.Time    // of the last change; zero when it is going on
 	replaced *replacement // the last that was measured; nil when none was
+
+	rest time.Duration // restTime when it is 0
 }
 
 const (

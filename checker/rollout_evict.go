@@ -87,7 +87,7 @@ func (c *rolloutCheck) evictOne(ctx context.Context, k *kube, t *Target, m *repl
 	case err != nil:
 		return short, err
 	case gone && again:
-		pause(ctx, restTime)
+		pause(ctx, cmp.Or(c.rest, restTime))
 		return short, ctx.Err()
 	case !gone:
 		return labs.Finding{Because: fmt.Sprintf("pod %s has not ended %s after its eviction", pod.Name, seconds(leaveTime)), Look: "`kubectl get pods`"}, nil

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -151,7 +152,7 @@ func (c *rolloutCheck) measure(ctx context.Context, k *kube, t *Target, d *appsv
 			}
 		})
 	}()
-	pause(ctx, restTime)
+	pause(ctx, cmp.Or(c.rest, restTime))
 	mu.Lock()
 	i := slices.IndexFunc(m.samples, sample.lost)
 	if i >= 0 {

@@ -81,7 +81,9 @@ func replacingCheck(t *testing.T, answers http.HandlerFunc) *rolloutCheck {
 	t.Cleanup(server.Close)
 	k, err := decodedCheck(t, "rollout", fmt.Sprintf(`{deployment: api, url: %s/, from: host, replaces: 2}`, server.URL))
 	require.NoError(t, err)
-	return k.(*rolloutCheck)
+	c := k.(*rolloutCheck)
+	c.rest = 700 * time.Millisecond
+	return c
 }
 
 func TestReplacesAndRemembers(t *testing.T) {
