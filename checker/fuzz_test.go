@@ -34,6 +34,7 @@ func FuzzCheckLanguage(f *testing.F) {
 	f.Add("object: {apiVersion: v1, kind: Pod, metadata: {name: 1}}")
 	f.Add("cel: {object: {apiVersion: v1, kind: Pod}, true: '[[1].map(x, x)]'}")
 	f.Add("http: {url: \"http://a\", times: 2.5}")
+	f.Add("http: {url: \"http://a\", from: {pod: x, pdo: y}}")
 	schema, err := compiledSchema()
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, text string) {

@@ -47,6 +47,7 @@ func TestValidate(t *testing.T) {
 		{"http", `{url: "http://169.254.169.254/"}`, "only this machine is asked"},
 		{"http", `{url: "http://localhost@example.com/"}`, "is not one such as"},
 		{"http", `{url: "http://localhost/", from: moon}`, "is none of host, cluster"},
+		{"http", "{url: \"http://localhost/\",\n from: {pod: a, pdo: b}}", "line 2: unknown key \"pdo\"; did you mean \"pod\"?"},
 		{"http", `{url: "http://localhost/", times: 101}`, "times 101"},
 		{"http", `{url: "http://localhost/", status: 42}`, "status 42"},
 		{"http", `{url: "http://localhost/", method: get it}`, "method"},

@@ -26,7 +26,7 @@ func (o *origin) UnmarshalYAML(n *yaml.Node) error {
 		return nil
 	}
 	type plainOrigin origin
-	return n.Decode((*plainOrigin)(o))
+	return labs.Decode(n, (*plainOrigin)(o))
 }
 
 func (o origin) isPod() bool { return o.Pod != "" || len(o.Labels) > 0 }

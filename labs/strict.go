@@ -91,12 +91,19 @@ func syntaxError(text string, line int) error {
 
 // yamlErrors turns the messages of the YAML library into LineErrors.
 func yamlErrors(err error, line int) []error {
+	var own LineError
+	var out []error
+	if errors.As(err, &own) { // of a type that decodes itself by Decode
+		for _, e := range LineErrors(err) {
+			out = append(out, e)
+		}
+		return out
+	}
 	texts := []string{err.Error()}
 	var te *yaml.TypeError
 	if errors.As(err, &te) {
 		texts = te.Errors
 	}
-	var out []error
 	for _, t := range texts {
 		e := LineError{line, strings.TrimPrefix(t, "yaml: ")}
 		if m := yamlLine.FindStringSubmatch(t); m != nil {
