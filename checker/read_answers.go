@@ -46,10 +46,10 @@ func (c *clusterWatch) answered(req *http.Request, s source, send func(*http.Req
 		case <-req.Context().Done():
 			return nil, req.Context().Err()
 		}
-		if !errors.Is(a.err, context.Canceled) {
+		if !errors.Is(a.err, context.Canceled) && !errors.Is(a.err, context.DeadlineExceeded) {
 			return a.to(req)
 		}
-		// Who asked has gone, which says nothing to the others.
+		// Who asked has gone, or had no time left, which says nothing to the others.
 	}
 }
 

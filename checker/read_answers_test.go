@@ -201,6 +201,15 @@ func TestAnswerUnderWay(t *testing.T) {
 		<-got
 		<-got
 
+		late, over := context.WithTimeout(t.Context(), time.Millisecond)
+		defer over()
+		c.announceAll(corev1.SchemeGroupVersion.WithResource("pods"))
+		go ask(late)
+		synctest.Wait()
+		go ask(t.Context())
+		assert.Equal(t, context.DeadlineExceeded.Error(), <-got)
+		assert.Equal(t, "one", <-got, "the time of another is not one's own")
+
 		hurried, end := context.WithTimeout(t.Context(), time.Millisecond)
 		defer end()
 		c.announceAll(corev1.SchemeGroupVersion.WithResource("pods"))
