@@ -20,7 +20,7 @@ func (d diagnosis) job(name string) labs.Finding {
 	if j.Spec.Suspend != nil && *j.Spec.Suspend {
 		return labs.Finding{Because: called + " is suspended", Look: d.get("Job", name, "-o yaml")}
 	}
-	pods, err := d.k.typed.CoreV1().Pods(d.namespace).List(d.ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(j.Spec.Selector)})
+	pods, err := d.k.selected(d.ctx, d.namespace, j.Spec.Selector)
 	if err != nil {
 		return labs.Finding{}
 	}
@@ -35,19 +35,19 @@ func (d diagnosis) job(name string) labs.Finding {
 			return labs.Finding{Because: fmt.Sprintf("%s took longer than its deadline (activeDeadlineSeconds: %d)", called, *j.Spec.ActiveDeadlineSeconds), Look: look}
 		case c.Type == batchv1.JobFailed:
 			step(d.ctx, "%s has failed: %s", called, c.Reason)
-			if f := d.ended(pods.Items, called); f.Because != "" {
+			if f := d.ended(pods, called); f.Because != "" {
 				return f
 			}
 			return labs.Finding{Because: called + " has failed: " + clip(c.Message, 160), Look: look}
 		}
 	}
 	step(d.ctx, "%s has not completed: %d succeeded, %d failed, %d active", called, j.Status.Succeeded, j.Status.Failed, j.Status.Active)
-	for i := range pods.Items {
-		if f, found := d.pod(&pods.Items[i], "pod "+pods.Items[i].Name); found && pods.Items[i].Status.Phase != corev1.PodFailed {
+	for i := range pods {
+		if f, found := d.pod(&pods[i], "pod "+pods[i].Name); found && pods[i].Status.Phase != corev1.PodFailed {
 			return f
 		}
 	}
-	if f := d.ended(pods.Items, called); f.Because != "" {
+	if f := d.ended(pods, called); f.Because != "" {
 		return f
 	}
 	if says := d.lastEvent(j.UID, "FailedCreate"); says != "" {

@@ -76,6 +76,7 @@ func (v policyView) policiesOf(pod *corev1.Pod, direction networkingv1.PolicyTyp
 	})
 }
 
+// fits reports whether a selector means an object with these labels.
 func fits(s *metav1.LabelSelector, l map[string]string) bool {
 	selector, err := metav1.LabelSelectorAsSelector(s)
 	return err == nil && selector.Matches(labels.Set(l))

@@ -233,11 +233,11 @@ func (d diagnosis) why(w *workload) labs.Finding {
 // pods are those of the workload's present template that are not ready, the
 // worst first, then those of older templates.
 func (d diagnosis) pods(w *workload) []corev1.Pod {
-	list, err := d.k.typed.CoreV1().Pods(d.namespace).List(d.ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(w.selector)})
+	all, err := d.k.selected(d.ctx, d.namespace, w.selector)
 	if err != nil {
 		return nil
 	}
-	mine := slices.DeleteFunc(list.Items, func(p corev1.Pod) bool {
+	mine := slices.DeleteFunc(all, func(p corev1.Pod) bool {
 		owner := metav1.GetControllerOf(&p)
 		return p.DeletionTimestamp != nil || owner == nil ||
 			w.kind != "Deployment" && owner.UID != w.uid || w.kind == "Deployment" && owner.Kind != "ReplicaSet"
@@ -253,12 +253,15 @@ func (d diagnosis) pods(w *workload) []corev1.Pod {
 
 // ending is an old pod that new ones wait for, because it has not ended yet.
 func (d diagnosis) ending(w *workload) labs.Finding {
-	list, err := d.k.typed.CoreV1().Pods(d.namespace).List(d.ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(w.selector)})
-	if err != nil || !w.recreate && w.kind != "StatefulSet" {
+	if !w.recreate && w.kind != "StatefulSet" || w.updated >= w.want {
 		return labs.Finding{}
 	}
-	for _, p := range list.Items {
-		if p.DeletionTimestamp == nil || w.updated >= w.want {
+	all, err := d.k.selected(d.ctx, d.namespace, w.selector)
+	if err != nil {
+		return labs.Finding{}
+	}
+	for _, p := range all {
+		if p.DeletionTimestamp == nil {
 			continue
 		}
 		f := labs.Finding{Because: fmt.Sprintf("%s makes a new pod only when the old one has ended, and pod %s is still ending", w, p.Name), Look: d.describe("Pod", p.Name)}

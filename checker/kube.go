@@ -186,6 +186,15 @@ func (k *kube) objects(ctx context.Context, r ref) ([]unstructured.Unstructured,
 	return list.Items, nil
 }
 
+// selected are the pods of a namespace that a selector means.
+func (k *kube) selected(ctx context.Context, namespace string, s *metav1.LabelSelector) ([]corev1.Pod, error) {
+	list, err := k.typed.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(s)})
+	if err != nil {
+		return nil, kubeError("listing pods", err)
+	}
+	return list.Items, nil
+}
+
 // listensInside reports whether something listens on a pod's port for those
 // inside the pod. Together with a pod address that refuses, it tells an app that
 // listens on 127.0.0.1 only. known is false when it could not be found out.

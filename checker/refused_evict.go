@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 )
 
 // moreThanOne is how the cluster refuses to evict a pod that several budgets are for.
@@ -60,7 +59,7 @@ func (c *refusedCheck) evicted(ctx context.Context, k *kube, t *Target) ([]labs.
 	}
 	for _, b := range budgets {
 		step(ctx, "PodDisruptionBudget %s: %d pods are healthy, %d must stay", b.Name, b.Status.CurrentHealthy, b.Status.DesiredHealthy)
-		if meant(b, pod) {
+		if fits(b.Spec.Selector, pod.Labels) {
 			f.Because = fmt.Sprintf("PodDisruptionBudget %s selects %s, and so it keeps pod %s too", b.Name, selectorText(b.Spec.Selector), other.Name)
 		} else if b.Status.DisruptionsAllowed == 0 {
 			f.Because = fmt.Sprintf("PodDisruptionBudget %s keeps pod %s: %d pods are healthy, and %d must stay", b.Name, other.Name, b.Status.CurrentHealthy, b.Status.DesiredHealthy)
@@ -78,19 +77,13 @@ func selectorText(s *metav1.LabelSelector) string {
 	return metav1.FormatLabelSelector(s)
 }
 
-// meant reports whether a budget is for a pod.
-func meant(b policyv1.PodDisruptionBudget, pod *corev1.Pod) bool {
-	selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
-	return err == nil && selector.Matches(labels.Set(pod.Labels))
-}
-
 // budgetsOf are the disruption budgets that are for a pod.
 func budgetsOf(ctx context.Context, k *kube, pod *corev1.Pod) ([]policyv1.PodDisruptionBudget, error) {
 	list, err := k.typed.PolicyV1().PodDisruptionBudgets(pod.Namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, kubeError("listing disruption budgets", err)
 	}
-	return slices.DeleteFunc(list.Items, func(b policyv1.PodDisruptionBudget) bool { return !meant(b, pod) }), nil
+	return slices.DeleteFunc(list.Items, func(b policyv1.PodDisruptionBudget) bool { return !fits(b.Spec.Selector, pod.Labels) }), nil
 }
 
 // tryEviction tries to evict a pod that p means. says is the cluster's reason for
@@ -138,7 +131,7 @@ func whyNoBudget(ctx context.Context, k *kube, t *Target, pod *corev1.Pod) labs.
 		return f
 	}
 	for _, b := range list.Items {
-		if meant(b, pod) {
+		if fits(b.Spec.Selector, pod.Labels) {
 			return labs.Finding{
 				Because: fmt.Sprintf("PodDisruptionBudget %s allows %d more disruptions: %d pods are healthy, and %d must stay", b.Name, b.Status.DisruptionsAllowed, b.Status.CurrentHealthy, b.Status.DesiredHealthy),
 				Look:    "`kubectl get poddisruptionbudget " + b.Name + "`"}

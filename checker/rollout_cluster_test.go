@@ -41,7 +41,7 @@ func (w *cluster) whole(t *testing.T, namespace string) (d *appsv1.Deployment) {
 
 // pods are the names of the pods that a Deployment has and that are to stay.
 func (w *cluster) pods(t *testing.T, d *appsv1.Deployment) (names []string) {
-	pods, err := podsLike(t.Context(), w.k, d)
+	pods, err := w.k.selected(t.Context(), d.Namespace, d.Spec.Selector)
 	require.NoError(t, err)
 	for _, p := range pods {
 		if p.DeletionTimestamp == nil {

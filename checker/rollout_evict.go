@@ -104,7 +104,7 @@ func notWhole(ctx context.Context, k *kube, t *Target, d *appsv1.Deployment) lab
 
 // oldest is the ready pod of a Deployment that was made first; nil when none is ready.
 func oldest(ctx context.Context, k *kube, d *appsv1.Deployment) (*corev1.Pod, error) {
-	pods, err := podsLike(ctx, k, d)
+	pods, err := k.selected(ctx, d.Namespace, d.Spec.Selector)
 	pods = slices.DeleteFunc(pods, func(p corev1.Pod) bool { return p.DeletionTimestamp != nil || !isReady(&p) })
 	if err != nil || len(pods) == 0 {
 		return nil, err
@@ -127,7 +127,7 @@ func handedOver(ctx context.Context, k *kube, d *appsv1.Deployment, evicted *cor
 	case now.UID != d.UID || now.Generation != d.Generation:
 		return false, false, errChanged
 	}
-	pods, err := podsLike(ctx, k, d)
+	pods, err := k.selected(ctx, d.Namespace, d.Spec.Selector)
 	gone, ready := true, int32(0)
 	for _, p := range pods {
 		gone = gone && p.UID != evicted.UID
@@ -136,15 +136,6 @@ func handedOver(ctx context.Context, k *kube, d *appsv1.Deployment, evicted *cor
 		}
 	}
 	return gone, complete(now) && ready >= or1(d.Spec.Replicas), err
-}
-
-// podsLike are the pods that a Deployment selects.
-func podsLike(ctx context.Context, k *kube, d *appsv1.Deployment) ([]corev1.Pod, error) {
-	list, err := k.typed.CoreV1().Pods(d.Namespace).List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(d.Spec.Selector)})
-	if err != nil {
-		return nil, kubeError("listing the pods of Deployment "+d.Name, err)
-	}
-	return list.Items, nil
 }
 
 // whyKept is the finding for a pod that the cluster does not let go.

@@ -68,7 +68,7 @@ func stillGoingOn(ctx context.Context, k *kube, t *Target, d *appsv1.Deployment)
 	if !complete(d) {
 		return []labs.Finding{because(labs.Finding{Got: goingOn}, whyNotReady(ctx, k, t, "Deployment", d.Namespace, d.Name))}, nil
 	}
-	pods, err := podsLike(ctx, k, d)
+	pods, err := k.selected(ctx, d.Namespace, d.Spec.Selector)
 	if err != nil {
 		return nil, err
 	}
